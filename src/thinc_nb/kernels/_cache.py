@@ -1,0 +1,152 @@
+"""Compiled kernels on disk: one file per kernel and argument types, never stale, never in the way.
+
+numba has a cache of its own. Ours replaces it below the dispatcher because three things have to hold that do not there:
+a kernel is compiled again when any file of this folder changes (numba watches only the file of the outermost function);
+two processes that compile the same kernel at once never mix up their files (numba's index and data are written apart);
+and a read-only folder, a full disk or a damaged file costs time, not the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import platform
+import sys
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True)
+class CacheInfo:
+    """What is compiled and kept on disk. `folder` is None when nothing is kept; `bytes` is the size of all files."""
+
+    folder: Path | None
+    entries: int
+    bytes: int
+    kernels: tuple[str, ...]
+
+
+def cache_info() -> CacheInfo:
+    """The state of the cache of this version of the kernels, on this kind of processor or any other."""
+    folder = cache_folder()
+    files = sorted(folder.glob("*.kernel")) if folder is not None and folder.is_dir() else []
+    kernels = tuple(sorted({file.name.rsplit("-", 1)[0] for file in files}))
+    return CacheInfo(folder, len(files), sum(file.stat().st_size for file in files), kernels)
+
+
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept: below $THINC_NB_CACHE_DIR or the user's cache folder. Empty variable: nowhere.
+
+    The last part of the path names this version of the kernels' source, of numba and of Python.
+    """
+    chosen = os.environ.get("THINC_NB_CACHE_DIR")
+    if chosen == "":
+        return None
+    if chosen is None:
+        from platformdirs import user_cache_dir
+
+        chosen = user_cache_dir("thinc_nb", appauthor=False)
+    return Path(chosen) / _version()
+
+
+@lru_cache(maxsize=None)
+def _version() -> str:
+    import numba
+
+    llvmlite = import_module("llvmlite")
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    for part in (numba.__version__, llvmlite.__version__, np.__version__, platform.machine()):
+        digest.update(part.encode())
+    return f"kernels-{digest.hexdigest()[:12]}-{sys.implementation.cache_tag}"
+
+
+class KernelCache:
+    """The cache of one dispatcher, in the place of numba's."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    @classmethod
+    def attach(cls, dispatcher: Any, name: str) -> None:
+        """Let a dispatcher look here before it compiles, and leave here what it compiled."""
+        dispatcher._cache = cls(name)
+
+    @property
+    def cache_path(self) -> str:
+        return str(cache_folder() or "")
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """What was compiled for a signature, or None."""
+        # Loads numba's own implementations, as numba's cache does; without them the kernel would not link.
+        target_context.refresh()
+        path = self._path(signature, target_context.codegen())
+        if path is None:
+            return None
+        try:
+            stored = path.read_bytes()
+        except OSError:
+            return None
+        digest, payload = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
+        if hashlib.sha256(payload).digest()[:DIGEST_BYTES] != digest:
+            return None
+        from numba.core.compiler import CompileResult
+
+        return CompileResult._rebuild(target_context, *pickle.loads(payload))
+
+    def save_overload(self, signature: Any, result: Any) -> None:
+        """Keep what was compiled for a signature. A failure is a warning, once a process."""
+        path = self._path(signature, result.codegen)
+        if path is None:
+            return
+        from numba.core.serialize import dumps
+
+        payload = dumps(result._reduce())
+        partial = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(hashlib.sha256(payload).digest()[:DIGEST_BYTES] + payload)
+            os.replace(partial, path)
+        except OSError as error:
+            try:
+                partial.unlink(missing_ok=True)
+            except OSError:
+                pass
+            _warn_once(str(path.parent), str(error))
+
+    def flush(self) -> None:
+        """Nothing is held in memory."""
+
+    def enable(self) -> None:
+        """Always on; $THINC_NB_CACHE_DIR="" turns it off."""
+
+    def disable(self) -> None:
+        """Always on; $THINC_NB_CACHE_DIR="" turns it off."""
+
+    def _path(self, signature: Any, codegen: Any) -> Path | None:
+        folder = cache_folder()
+        if folder is None:
+            return None
+        # The processor is part of the key: a home folder can be shared by machines that differ.
+        key = hashlib.sha256(repr((self.name, signature, codegen.magic_tuple())).encode()).hexdigest()
+        return folder / f"{self.name}-{key[:16]}.kernel"
+
+
+@lru_cache(maxsize=None)
+def _warn_once(folder: str, reason: str) -> None:
+    warnings.warn(
+        f"compiled kernels could not be kept in {folder} ({reason}): every process will compile them again. "
+        "Set THINC_NB_CACHE_DIR to a folder that can be written, or to the empty string to silence this.",
+        RuntimeWarning,
+        stacklevel=2,
+    )

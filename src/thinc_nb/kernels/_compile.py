@@ -1,0 +1,129 @@
+"""Kernels: a body written once, compiled for the device that its arrays live on.
+
+    @elementwise                    @rowwise                              @blockwise(cpu=16, cuda=1)
+    def relu(i, out, x):            def reduce_sum(r, out, x, starts):    def softmax(block, start, stop, out, x):
+        out[i] = max(x[i], ZERO)        ...                                   ...
+
+A body is the work of one item: an index into flat arrays (`elementwise`), a row (`rowwise`; a sequence or an entry of
+a table are rows too) or a few rows at once (`blockwise`). It uses the words of ``_words``, constants that are
+module-level floats, helpers marked `inline`, and plain arithmetic. Never a float literal: a constant gets the body's
+precision, a literal does not.
+
+Its annotations are its contract: they give the types it is compiled for ahead of time, and arguments annotated `float`
+are passed in the body's precision. The first argument decides how many items there are; the first `Reals` argument
+decides the device and the precision. Outputs come first, as in NumPy's C API.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias
+
+import numpy as np
+
+from ._words import Precision
+
+P = ParamSpec("P")
+Shape: TypeAlias = Literal["items", "rows", "blocks"]
+_compiling = threading.Lock()
+
+
+class Kernel(Generic[P]):
+    """A body and the loops compiled from it. Calling it runs it over all items, in place, on the arrays' device.
+
+    Arrays must be C-contiguous and are not checked: that, and that indices lie within, is the caller's work (Ops).
+    """
+
+    def __init__(self, body: Callable[..., None], shape: Shape, *, cpu_rows: int = 1, cuda_rows: int = 1):
+        self.body = body
+        self.shape: Shape = shape
+        self.cpu_rows = cpu_rows
+        self.cuda_rows = cuda_rows
+        self.name = f"{body.__module__.rpartition('.')[2]}.{body.__name__}"
+        self.__doc__ = body.__doc__
+        # Strings: no evaluation is needed to tell the types apart. Without the index or the block, and the return.
+        parameters = list(body.__annotations__.items())[:-1]
+        self.annotations: list[tuple[str, str]] = parameters[3 if shape == "blocks" else 1 :]
+        kinds = [kind for _, kind in self.annotations]
+        self._scalars = tuple(place for place, kind in enumerate(kinds) if kind == "float")
+        self._decides = next((place for place, kind in enumerate(kinds) if kind.startswith("Reals")), 0)
+        self._single: Any = None
+        self._double: Any = None
+        KERNELS[self.name] = self
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}>"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        values: tuple[Any, ...] = args
+        decides = values[self._decides]
+        double = decides.dtype.char == "d"
+        if self._scalars:
+            values = self._in_precision(values, np.float64 if double else np.float32)
+        if not isinstance(decides, np.ndarray):
+            from ._cuda import launch
+
+            launch(self, "f64" if double else "f32", values)
+            return
+        loop = self._double if double else self._single
+        if loop is None:
+            loop = self.cpu("f64" if double else "f32")
+        if self.shape == "items":
+            loop(values[0].size, *values)
+        elif self.shape == "rows":
+            loop(0, len(values[0]), *values)
+        else:
+            rows = len(values[0])
+            loop(0, -(-rows // self.cpu_rows), self.cpu_rows, rows, *values)
+
+    def blocks(self, rows: int, like: Any) -> int:
+        """How many blocks a `blockwise` kernel makes of this many rows, on the device where `like` is."""
+        return -(-rows // (self.cpu_rows if isinstance(like, np.ndarray) else self.cuda_rows))
+
+    def cpu(self, precision: Precision) -> Any:
+        """The compiled loop for one precision; it compiles, or loads from disk, for argument types as they come."""
+        from ._cpu import compile_loop
+
+        with _compiling:
+            loop = self._double if precision == "f64" else self._single
+            if loop is None:
+                loop = compile_loop(self.body, self.shape, precision, f"{self.name}-{precision}")
+                if precision == "f64":
+                    self._double = loop
+                else:
+                    self._single = loop
+        return loop
+
+    def _in_precision(self, values: tuple[Any, ...], real: Any) -> tuple[Any, ...]:
+        converted = list(values)
+        for place in self._scalars:
+            converted[place] = real(converted[place])
+        return tuple(converted)
+
+
+KERNELS: dict[str, Kernel[...]] = {}
+"""Every kernel that has been imported, by name."""
+
+
+def elementwise(body: Callable[Concatenate[int, P], None]) -> Kernel[P]:
+    """A kernel over the elements of flat arrays: vectorised on the CPU, a grid of threads on CUDA."""
+    return Kernel(body, "items")
+
+
+def rowwise(body: Callable[Concatenate[int, P], None]) -> Kernel[P]:
+    """A kernel over rows: vectorised within a row on the CPU, a warp for each row on CUDA."""
+    return Kernel(body, "rows")
+
+
+def blockwise(*, cpu: int, cuda: int) -> Callable[[Callable[Concatenate[int, int, int, P], None]], Kernel[P]]:
+    """A kernel over blocks of this many rows: ``body(block, start, stop, *arrays)``.
+
+    For work that is better done for a few rows at once (short rows leave a vectorised loop little), and for sums over
+    rows: each block has a partial sum of its own, so that the result depends neither on threads nor on atomics.
+    """
+
+    def make(body: Callable[Concatenate[int, int, int, P], None]) -> Kernel[P]:
+        return Kernel(body, "blocks", cpu_rows=cpu, cuda_rows=cuda)
+
+    return make

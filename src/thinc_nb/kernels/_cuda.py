@@ -1,0 +1,261 @@
+"""What the words mean on CUDA, and how a body becomes a grid. The one module that imports numba's ``cuda``.
+
+Under NUMBA_ENABLE_CUDASIM=1 the same code runs in numba's simulator, with shared memory where the hardware shuffles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import numpy as np
+from numba import cuda, types
+from numba.core import config
+
+from . import _keys
+from ._bind import Binder
+from ._words import Key, Precision, Real
+
+if TYPE_CHECKING:
+    from ._compile import Kernel
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+# The simulator runs each thread as a Python thread: few lanes show the same mistakes as many.
+LANES = 4 if SIMULATED else 32
+ROWS_PER_BLOCK = 1 if SIMULATED else 4
+THREADS = 16 if SIMULATED else 256
+# More blocks than this only queue; the loops over the grid take the rest.
+MAX_BLOCKS = 65_535
+
+
+def body(*args: Any) -> None:
+    """Stands in the grids below for the bound body."""
+
+
+# The arrays come as one tuple: numba compiles *args for the CPU but not for a CUDA kernel.
+def over_items(n: int, args: tuple[Any, ...]) -> None:
+    for i in range(cuda.grid(1), n, cuda.gridsize(1)):
+        body(i, *args)
+
+
+def over_rows(start: int, stop: int, args: tuple[Any, ...]) -> None:
+    first = start + cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y
+    for r in range(first, stop, cuda.gridDim.x * cuda.blockDim.y):
+        body(r, *args)
+
+
+def over_blocks(first: int, last: int, block_rows: int, rows: int, args: tuple[Any, ...]) -> None:
+    first = first + cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y
+    for block in range(first, last, cuda.gridDim.x * cuda.blockDim.y):
+        body(block, block * block_rows, min((block + 1) * block_rows, rows), *args)
+
+
+GRIDS: dict[str, Callable[..., None]] = {"items": over_items, "rows": over_rows, "blocks": over_blocks}
+
+
+def launch(kernel: Kernel[...], precision: Precision, args: tuple[Any, ...]) -> None:
+    """Run a kernel over arrays on the GPU, on the current stream."""
+    rows = int(args[0].size) if kernel.shape == "items" else len(args[0])
+    if rows == 0:
+        return
+    grid: tuple[int, ...]
+    if kernel.shape == "items":
+        count, grid, threads = rows, (rows,), (THREADS, 1)
+    else:
+        count = rows if kernel.shape == "rows" else kernel.blocks(rows, args[0])
+        grid, threads = (0, count), (LANES, ROWS_PER_BLOCK)
+        if kernel.shape == "blocks":
+            grid = (0, count, kernel.cuda_rows, rows)
+    per_block = threads[0] if kernel.shape == "items" else threads[1]
+    blocks = min(-(-count // per_block), MAX_BLOCKS)
+    compile_grid(kernel, precision)[blocks, threads, _stream()](*grid, args)
+
+
+def _stream() -> Any:
+    if SIMULATED:
+        return 0
+    import cupy
+
+    return cuda.external_stream(cupy.cuda.get_current_stream().ptr)
+
+
+@lru_cache(maxsize=None)
+def compile_grid(kernel: Kernel[...], precision: Precision) -> Any:
+    """The CUDA dispatcher of a grid over the kernel's body."""
+    return cuda.jit(fastmath=False)(_bound_grid(kernel, precision))
+
+
+def _bound_grid(kernel: Kernel[...], precision: Precision) -> Callable[..., None]:
+    inner = compile_device(binder(precision).bind(kernel.body))
+    return binder(precision).bind(GRIDS[kernel.shape], name=kernel.name.replace(".", "_"), body=inner)
+
+
+def compile_ptx(kernel: Kernel[...], precision: Precision, capability: tuple[int, int]) -> str:
+    """The kernel's PTX for a compute capability such as (9, 0), from its annotations alone. Needs no GPU."""
+    int64 = types.int64
+    head = {"items": (int64,), "rows": (int64,) * 2, "blocks": (int64,) * 4}[kernel.shape]
+    args = types.Tuple(tuple(argument_type(kind, precision) for _, kind in kernel.annotations))
+    with _pretended_device(capability):
+        ptx, _ = cuda.compile_ptx(_bound_grid(kernel, precision), (*head, args), cc=capability)
+    return str(ptx)
+
+
+@contextmanager
+def _pretended_device(capability: tuple[int, int]) -> Iterator[None]:
+    """numba asks the current device for its capability when it compiles a device function, even with `cc` given."""
+    from numba.cuda import dispatcher
+
+    class Device:
+        compute_capability = capability
+
+    with mock.patch.object(dispatcher, "get_current_device", Device):
+        yield
+
+
+def argument_type(annotation: str, precision: Precision) -> Any:
+    """numba's type for a body's annotation."""
+    real = types.float64 if precision == "f64" else types.float32
+    scalars = {"float": real, "int": types.int64, "UInt32": types.uint32}
+    elements = {
+        "Reals": real,
+        "Int32s": types.int32,
+        "Int64s": types.int64,
+        "UInt32s": types.uint32,
+        "UInt64s": types.uint64,
+    }
+    if annotation in scalars:
+        return scalars[annotation]
+    name, rank = annotation[:-2], int(annotation[-2])
+    return types.Array(elements[name], rank, "C")
+
+
+@lru_cache(maxsize=None)
+def binder(precision: Precision) -> Binder:
+    """What binds bodies and grids to CUDA in one precision."""
+    meanings = COMMON | (_keys.SINGLE if precision == "f32" else _keys.DOUBLE)
+    return Binder(precision, {word: compile_device(meaning) for word, meaning in meanings.items()}, compile_device)
+
+
+def compile_device(function: Callable[..., Any]) -> Any:
+    return cuda.jit(device=True)(function)
+
+
+def _exp(x: Real) -> Real:
+    return math.exp(x)
+
+
+def _log(x: Real) -> Real:
+    return math.log(x)
+
+
+def _tanh(x: Real) -> Real:
+    return math.tanh(x)
+
+
+def _erf(x: Real) -> Real:
+    return math.erf(x)
+
+
+def _sqrt(x: Real) -> Real:
+    return math.sqrt(x)
+
+
+def _lane() -> int:
+    return cuda.threadIdx.x
+
+
+def _lanes() -> int:
+    return cuda.blockDim.x
+
+
+def _atomic_add(array: Any, index: Any, value: Real) -> None:
+    cuda.atomic.add(array, index, value)
+
+
+ALL_LANES = 0xFFFFFFFF
+
+
+def _sum_lanes(x: Real) -> Real:
+    x += cuda.shfl_xor_sync(ALL_LANES, x, 16)
+    x += cuda.shfl_xor_sync(ALL_LANES, x, 8)
+    x += cuda.shfl_xor_sync(ALL_LANES, x, 4)
+    x += cuda.shfl_xor_sync(ALL_LANES, x, 2)
+    x += cuda.shfl_xor_sync(ALL_LANES, x, 1)
+    return x
+
+
+def _max_lanes(key: Key) -> Key:
+    key = max(key, cuda.shfl_xor_sync(ALL_LANES, key, 16))
+    key = max(key, cuda.shfl_xor_sync(ALL_LANES, key, 8))
+    key = max(key, cuda.shfl_xor_sync(ALL_LANES, key, 4))
+    key = max(key, cuda.shfl_xor_sync(ALL_LANES, key, 2))
+    key = max(key, cuda.shfl_xor_sync(ALL_LANES, key, 1))
+    return key
+
+
+def _sync_lanes() -> None:
+    cuda.syncwarp()
+
+
+COMMON: dict[str, Callable[..., Any]] = {
+    "exp": _exp,
+    "log": _log,
+    "tanh": _tanh,
+    "erf": _erf,
+    "sqrt": _sqrt,
+    "lane": _lane,
+    "lanes": _lanes,
+    "sum_lanes": _sum_lanes,
+    "max_lanes": _max_lanes,
+    "sync_lanes": _sync_lanes,
+    "atomic_add": _atomic_add,
+}
+
+if SIMULATED:
+    # Python's math raises where IEEE arithmetic gives inf or NaN, and answers in float64.
+    def _silently(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def word(x: Any) -> Any:
+            with np.errstate(all="ignore"):
+                return type(x)(function(x))
+
+        return word
+
+    def _erf_of(x: Any) -> float:
+        return math.erf(x)
+
+    # Two functions: the simulator tells shared arrays apart by the line that asks for them, not by dtype.
+    def _sum_shared(x: Any) -> Any:
+        cells = cuda.shared.array(LANES, type(x))
+        cells[cuda.threadIdx.x] = x
+        cuda.syncthreads()
+        total = cells[0]
+        for other in range(1, cuda.blockDim.x):
+            total += cells[other]
+        cuda.syncthreads()
+        return total
+
+    def _max_shared(key: Any) -> Any:
+        cells = cuda.shared.array(LANES, type(key))
+        cells[cuda.threadIdx.x] = key
+        cuda.syncthreads()
+        top = max(cells[other] for other in range(cuda.blockDim.x))
+        cuda.syncthreads()
+        return top
+
+    def _sync_threads() -> None:
+        cuda.syncthreads()
+
+    COMMON.update(
+        exp=_silently(np.exp),
+        log=_silently(np.log),
+        tanh=_silently(np.tanh),
+        erf=_silently(_erf_of),
+        sqrt=_silently(np.sqrt),
+        sum_lanes=_sum_shared,
+        max_lanes=_max_shared,
+        sync_lanes=_sync_threads,
+    )

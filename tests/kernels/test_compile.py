@@ -1,0 +1,121 @@
+"""A body is bound to a precision and a device by its arguments, and keeps to both."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from thinc_nb.kernels import KERNELS, Kernel, cache_info
+from thinc_nb.kernels._bind import Binder
+from thinc_nb.kernels._words import Inline, Reals1d, Word, exp, inline
+from thinc_nb.kernels.activations import gelu, relu
+from thinc_nb.kernels.normalise import backprop_layer_norm
+from thinc_nb.kernels.optimise import scale
+from thinc_nb.kernels.softmax import softmax
+
+HALF = 0.5
+
+
+@inline
+def halved(x: float) -> float:
+    return x * HALF
+
+
+def body(i: int, out: Reals1d, x: Reals1d) -> None:
+    out[i] = exp(halved(x[i]))
+
+
+def test_constants_take_the_precision_of_the_first_reals():
+    x = np.linspace(-4, 4, 101)
+    out = np.empty_like(x)
+    gelu(out, x)
+    # A float32 constant in the float64 body would show as an error of 1e-8.
+    erf = np.array([__import__("math").erf(v / np.sqrt(2)) for v in x])
+    np.testing.assert_allclose(out, x * (0.5 + 0.5 * erf), rtol=1e-14, atol=1e-15)
+
+
+def test_binding_replaces_words_and_casts_floats_and_leaves_the_function_alone():
+    words = {"exp": np.exp}
+    binder = Binder("f32", words, lambda function: function)
+    bound = binder.bind(body, name="another")
+    assert bound.__name__ == "another"
+    assert bound.__code__ is body.__code__
+    assert bound.__globals__["exp"] is np.exp
+    assert type(bound.__globals__["halved"].__globals__["HALF"]) is np.float32
+    assert isinstance(body.__globals__["exp"], Word)
+    assert isinstance(body.__globals__["halved"], Inline)
+    out = np.zeros(2, dtype="f")
+    bound(1, out, np.array([0.0, 2.0], dtype="f"))
+    np.testing.assert_allclose(out, [0, np.e], rtol=1e-6)
+
+
+def test_only_functions_can_be_bound():
+    with pytest.raises(TypeError, match="only plain functions"):
+        Binder("f32", {}, lambda function: function).bind(np.exp)
+
+
+def test_a_word_outside_a_kernel_says_so():
+    with pytest.raises(RuntimeError, match="'exp' has no meaning outside a compiled kernel"):
+        exp(1.0)
+
+
+def test_scalars_take_the_precision_of_the_arrays():
+    for dtype in ("float32", "float64"):
+        x = np.ones(3, dtype=dtype)
+        scale(x, 0.1)
+        assert x.dtype == dtype
+        assert x[0] == np.dtype(dtype).type(0.1)
+
+
+def test_no_items_is_no_work():
+    relu(np.empty(0, dtype="f"), np.empty(0, dtype="f"))
+    empty = np.empty((0, 5), dtype="f")
+    softmax(empty, empty.reshape(-1), empty, 1.0)
+
+
+def test_blocks_are_counted_for_the_device():
+    x = np.empty((513, 2), dtype="f")
+    assert backprop_layer_norm.blocks(0, x) == 0
+    assert backprop_layer_norm.blocks(1, x) == 1
+    assert backprop_layer_norm.blocks(513, x) == 3
+    assert backprop_layer_norm.blocks(513, object()) == 17
+
+
+def test_kernels_are_registered_with_the_types_they_take():
+    assert KERNELS["optimise.scale"] is scale
+    assert scale.annotations == [("x", "Reals1d"), ("factor", "float")]
+    assert softmax.annotations[0] == ("out", "Reals2d")
+
+
+def test_many_threads_may_make_the_first_call():
+    def double(i: int, out: Reals1d, x: Reals1d) -> None:
+        out[i] = x[i] + x[i]
+
+    kernel = Kernel(double, "items")
+    x = np.arange(1000, dtype="f")
+    results = [np.zeros(1000, dtype="f") for _ in range(8)]
+    try:
+        threads = [threading.Thread(target=kernel, args=(out, x)) for out in results]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        del KERNELS[kernel.name]
+    for out in results:
+        np.testing.assert_array_equal(out, 2 * x)
+
+
+def test_cache_info_counts_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("THINC_NB_CACHE_DIR", str(tmp_path))
+    info = cache_info()
+    assert (info.entries, info.bytes, info.kernels) == (0, 0, ())
+    assert info.folder is not None
+    info.folder.mkdir()
+    (info.folder / "softmax.softmax-f32-0011223344556677.kernel").write_bytes(b"123")
+    info = cache_info()
+    assert (info.entries, info.bytes, info.kernels) == (1, 3, ("softmax.softmax-f32",))
+    monkeypatch.setenv("THINC_NB_CACHE_DIR", "")
+    assert cache_info().folder is None
