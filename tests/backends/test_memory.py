@@ -1,0 +1,104 @@
+"""Recycled memory: given back when nobody looks into it any more, and never before."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from thinc_nb.backends._memory import SMALLEST, Pool, empty
+
+FLOAT = np.dtype("float32")
+
+
+def test_small_arrays_are_numpy_s_own():
+    pool = Pool()
+    assert empty((10, 10), FLOAT, pool).base is None
+    assert empty((0, 1 << 20), FLOAT, pool).shape == (0, 1 << 20)
+
+
+@pytest.mark.parametrize("shape", [(SMALLEST // 4,), (1000, 96), (3, 100, 100), (1, 1 << 20)])
+def test_an_array_is_an_ordinary_one(shape):
+    array = empty(shape, FLOAT, Pool())
+    assert type(array) is np.ndarray
+    assert array.shape == shape
+    assert array.dtype == FLOAT
+    assert array.flags.c_contiguous
+    assert array.flags.writeable
+    assert array.ctypes.data % 64 == 0
+    array.fill(3)
+    assert (pickle.loads(pickle.dumps(array)) == 3).all()
+
+
+def test_memory_comes_back_when_the_last_view_is_gone():
+    pool = Pool()
+    array = empty((1000, 96), FLOAT, pool)
+    address = array.ctypes.data
+    view = array[10:].T.reshape(-1, 2)
+    tail = array.reshape(-1)[-1:]
+    del array
+    assert pool.held == 0
+    del view
+    assert pool.held == 0
+    tail[:] = 7
+    another = empty((1000, 96), FLOAT, pool)
+    another.fill(1)
+    assert tail[0] == 7
+    del tail
+    assert pool.held > 0
+    assert empty((1000, 96), FLOAT, pool).ctypes.data == address
+
+
+def test_like_sizes_share_memory():
+    pool = Pool()
+    del_me = empty((1000, 96), FLOAT, pool)
+    address = del_me.ctypes.data
+    del del_me
+    assert empty((1010, 96), FLOAT, pool).ctypes.data == address
+
+
+def test_no_more_is_held_than_allowed():
+    pool = Pool(largest_held=1 << 20)
+    arrays = [empty((1 << 16,), FLOAT, pool) for _ in range(10)]
+    arrays.clear()
+    assert 0 < pool.held <= 1 << 20
+    pool.clear()
+    assert pool.held == 0
+
+
+def test_threads_never_get_the_same_memory():
+    pool = Pool()
+    wrong = []
+
+    def work(mark: int) -> None:
+        for _ in range(300):
+            array = empty((200, 100), FLOAT, pool)
+            array.fill(mark)
+            if not (array == mark).all():
+                wrong.append(mark)
+
+    threads = [threading.Thread(target=work, args=(mark,)) for mark in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def overwrite(array: np.ndarray) -> None:
+    array.fill(2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_does_not_write_into_its_parent():
+    array = empty((1000, 96), FLOAT, Pool())
+    array.fill(1)
+    child = multiprocessing.get_context("fork").Process(target=overwrite, args=(array,))
+    child.start()
+    child.join()
+    assert (array == 1).all()
