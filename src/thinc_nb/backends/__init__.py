@@ -1,0 +1,80 @@
+"""Ops for each device, and which of them is current."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from .. import compat
+from .cupy_ops import CupyOps
+from .mps_ops import MPSOps
+from .numpy_ops import NumpyOps
+from .ops import Ops
+
+__all__ = [
+    "AppleOps",
+    "CupyOps",
+    "MPSOps",
+    "NumpyOps",
+    "Ops",
+    "context_ops",
+    "contextvars_eq_thread_ops",
+    "get_array_ops",
+    "get_current_ops",
+    "get_ops",
+    "set_current_ops",
+    "use_ops",
+]
+
+AppleOps = None
+"""Ops of the separate package thinc-apple-ops in Thinc; MPSOps and numpy's own BLAS take its place."""
+
+context_ops: ContextVar[Ops | None] = ContextVar("context_ops", default=None)
+_NAMES: dict[str, type[Ops]] = {"numpy": NumpyOps, "cpu": NumpyOps, "cupy": CupyOps, "mps": MPSOps}
+
+
+def get_ops(name: str, **kwargs: Any) -> Ops:
+    """New Ops by name: "numpy" (or "cpu"), "cupy" or "mps". ValueError for any other name."""
+    if name not in _NAMES:
+        raise ValueError(f"Invalid backend: {name} (there are {', '.join(_NAMES)})")
+    return _NAMES[name](**kwargs)
+
+
+def get_array_ops(arr: object) -> Ops:
+    """Ops for the device of an array; for anything that is no cupy array, those of the CPU."""
+    current = get_current_ops()
+    wanted = CupyOps if compat.has_cupy and isinstance(arr, compat.cupy.ndarray) else NumpyOps
+    return current if isinstance(current, wanted) else wanted()
+
+
+def get_current_ops() -> Ops:
+    """The Ops of this thread or task: what `set_current_ops` or `use_ops` said here, NumpyOps otherwise."""
+    current = context_ops.get()
+    if current is None:
+        current = NumpyOps()
+        context_ops.set(current)
+    return current
+
+
+def set_current_ops(ops: Ops) -> None:
+    """Make Ops current in this thread or task."""
+    context_ops.set(ops)
+
+
+def contextvars_eq_thread_ops() -> bool:
+    """Whether what is current follows the context as well as the thread; always so here."""
+    return True
+
+
+@contextlib.contextmanager
+def use_ops(name: str, **kwargs: Any) -> Iterator[Ops]:
+    """Make Ops current by name within a block; the former ones are current again after it, come what may."""
+    current = get_current_ops()
+    ops = get_ops(name, **kwargs)
+    set_current_ops(ops)
+    try:
+        yield ops
+    finally:
+        set_current_ops(current)

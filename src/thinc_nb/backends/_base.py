@@ -1,0 +1,124 @@
+"""What all families of operations stand on: where arrays live, where new ones come from, what an operation accepts."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..kernels import Kernel
+from ..types import DeviceTypes
+
+
+class OpsBase:
+    """The device, and the two questions that every operation asks: what came in, and where does the result go.
+
+    Arguments are checked before a kernel runs, since kernels check nothing. What is not a contiguous array of the
+    device is made one; float16, integers and booleans become float32; anything else is a TypeError.
+    """
+
+    name: str = "base"
+    device_type: DeviceTypes
+    device_id: int
+
+    @property
+    def xp(self) -> ModuleType:
+        """The array module: numpy or cupy."""
+        return np
+
+    def _empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """An uninitialised C-contiguous array on the device."""
+        return self.xp.empty(shape, dtype=dtype)
+
+    def _reals(self, what: str, X: Any, ndim: int | None = None) -> Any:
+        """X as a C-contiguous float32 or float64 array; `what` names operation and argument in errors."""
+        X = self._array(what, X, ndim)
+        if X.dtype.char not in "fd":
+            if X.dtype.kind not in "fiub":
+                raise TypeError(f"{what} must hold real numbers, got {described(X)}")
+            X = X.astype("float64" if X.dtype.itemsize > 8 else "float32")
+        return X if X.flags.c_contiguous else self.xp.ascontiguousarray(X)
+
+    def _ints(self, what: str, X: Any, ndim: int | None = None, dtype: str = "int32") -> Any:
+        """X as a C-contiguous array of the integer dtype. OverflowError if a value does not fit it."""
+        X = self._array(what, X, ndim)
+        if X.dtype != dtype:
+            if X.dtype.kind not in "iub" and X.size:
+                raise TypeError(f"{what} must hold integers, got {described(X)}")
+            limits = np.iinfo(dtype)
+            if X.size and X.dtype.kind in "iu" and (int(X.max()) > limits.max or int(X.min()) < limits.min):
+                raise OverflowError(f"{what} has values that do not fit into {dtype}")
+            X = X.astype(dtype)
+        return X if X.flags.c_contiguous else self.xp.ascontiguousarray(X)
+
+    def _array(self, what: str, X: Any, ndim: int | None) -> Any:
+        if not isinstance(X, self.xp.ndarray):
+            if isinstance(X, np.ndarray) or type(X).__module__.partition(".")[0] == "cupy":
+                raise TypeError(f"{what} must live on the device of {type(self).__name__}, got {described(X)}")
+            X = self.xp.asarray(X)
+        if ndim is not None and X.ndim != ndim:
+            raise ValueError(f"{what} must have {ndim} dimensions, got {described(X)}")
+        return X
+
+    def _same_dtype(self, *arrays: Any) -> tuple[Any, ...]:
+        """Arrays of one precision, the highest among them: a kernel is compiled for one."""
+        if all(array.dtype.char == arrays[0].dtype.char for array in arrays):
+            return arrays
+        return tuple(array.astype("float64") for array in arrays)
+
+    def _map(self, what: str, kernel: Kernel[...], X: Any, *scalars: float, inplace: bool = False) -> Any:
+        """out = kernel(X), element by element; into X itself if `inplace`."""
+        x = self._reals(f"{what}: X", X)
+        out = x if inplace else self._empty(x.shape, x.dtype)
+        kernel(out.reshape(-1), x.reshape(-1), *scalars)
+        return self._given(X, out) if inplace else out
+
+    def _map_backward(
+        self, what: str, kernel: Kernel[...], dY: Any, *inputs: Any, scalars: tuple[float, ...] = (), inplace: bool
+    ) -> Any:
+        """dX = kernel(dY, inputs…), element by element; into dY itself if `inplace`. All have one shape."""
+        dy = self._reals(f"{what}: dY", dY)
+        arrays = [self._reals(f"{what}: input", X) for X in inputs]
+        for array in arrays:
+            if array.shape != dy.shape:
+                raise ValueError(f"{what}: dY and the input must have one shape, got {dy.shape} and {array.shape}")
+        dy, *arrays = self._same_dtype(dy, *arrays)
+        out = dy if inplace else self._empty(dy.shape, dy.dtype)
+        kernel(out.reshape(-1), dy.reshape(-1), *[array.reshape(-1) for array in arrays], *scalars)
+        return self._given(dY, out) if inplace else out
+
+    def _given(self, given: Any, result: Any) -> Any:
+        """For operations in place: the array that the caller gave, holding the result."""
+        if result is not given:
+            given[...] = result
+        return given
+
+
+def described(X: Any) -> str:
+    """How an error names an array: dtype and shape, or the type of what is none."""
+    shape, dtype = getattr(X, "shape", None), getattr(X, "dtype", None)
+    return type(X).__name__ if shape is None or dtype is None else f"{dtype} {tuple(shape)}"
+
+
+def check_indices(what: str, indices: Any, bound: int, things: str = "rows") -> None:
+    """IndexError, naming the place, if an index lies outside 0 … bound - 1. A kernel would read or write there."""
+    if indices.size == 0:
+        return
+    lowest, highest = int(indices.min()), int(indices.max())
+    if lowest >= 0 and highest < bound:
+        return
+    wrong = lowest if lowest < 0 else highest
+    place = tuple(int(axis[0]) for axis in (indices == wrong).nonzero())
+    at = place[0] if len(place) == 1 else place
+    raise IndexError(f"{what}: index {wrong} at position {at} is outside 0 to {bound - 1} (there are {bound} {things})")
+
+
+def check_lengths(what: str, lengths: Any, rows: int) -> None:
+    """ValueError unless the lengths of sequences are not negative and add up to the number of rows."""
+    if lengths.size and int(lengths.min()) < 0:
+        position = int((lengths < 0).nonzero()[0][0])
+        raise ValueError(f"{what}: lengths must not be negative, got {int(lengths[position])} at position {position}")
+    total = int(lengths.sum())
+    if total != rows:
+        raise ValueError(f"{what}: lengths add up to {total}, but there are {rows} rows")

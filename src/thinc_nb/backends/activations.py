@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from ._base import OpsBase
+
+
+class ActivationOps(OpsBase):
+    """Being written."""

@@ -1,0 +1,252 @@
+"""Making, converting and reshaping arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ..types import (
+    Array2d,
+    ArrayT,
+    ArrayXd,
+    DTypes,
+    DTypesFloat,
+    DTypesInt,
+    Floats1d,
+    Floats2d,
+    Floats3d,
+    Floats4d,
+    FloatsXd,
+    Ints1d,
+    Ints2d,
+    Ints3d,
+    Ints4d,
+    IntsXd,
+    Shape,
+)
+from ._base import OpsBase, described
+
+
+class ArrayOps(OpsBase):
+    """`alloc`, `asarray` and `reshape` with their typed forms, and `as_contig`, `to_numpy`, `tile`, `insert_into`."""
+
+    # --- new arrays
+
+    def alloc(self, shape: Shape | int, *, dtype: DTypes | None = "float32", zeros: bool = True) -> Any:
+        """A new array on the device, filled with zeros unless told otherwise. A dtype of None means float64."""
+        array = self._empty(tuple(shape) if isinstance(shape, Sequence) else (shape,), np.dtype(dtype))
+        if zeros:
+            array.fill(0)
+        return array
+
+    def alloc_f(self, shape: Shape, *, dtype: DTypesFloat | None = "float32", zeros: bool = True) -> Any:
+        """`alloc` for floats."""
+        return self.alloc(shape, dtype=dtype, zeros=zeros)
+
+    def alloc1f(self, d0: int, *, dtype: DTypesFloat | None = "float32", zeros: bool = True) -> Floats1d:
+        """`alloc` for floats of 1 dimension."""
+        array: Floats1d = self.alloc_f((d0,), dtype=dtype, zeros=zeros)
+        return array
+
+    def alloc2f(self, d0: int, d1: int, *, dtype: DTypesFloat | None = "float32", zeros: bool = True) -> Floats2d:
+        """`alloc` for floats of 2 dimensions."""
+        array: Floats2d = self.alloc_f((d0, d1), dtype=dtype, zeros=zeros)
+        return array
+
+    def alloc3f(
+        self, d0: int, d1: int, d2: int, *, dtype: DTypesFloat | None = "float32", zeros: bool = True
+    ) -> Floats3d:
+        """`alloc` for floats of 3 dimensions."""
+        array: Floats3d = self.alloc_f((d0, d1, d2), dtype=dtype, zeros=zeros)
+        return array
+
+    def alloc4f(
+        self, d0: int, d1: int, d2: int, d3: int, *, dtype: DTypesFloat | None = "float32", zeros: bool = True
+    ) -> Floats4d:
+        """`alloc` for floats of 4 dimensions."""
+        array: Floats4d = self.alloc_f((d0, d1, d2, d3), dtype=dtype, zeros=zeros)
+        return array
+
+    def alloc_i(self, shape: Shape, *, dtype: DTypesInt | None = "int32", zeros: bool = True) -> Any:
+        """`alloc` for integers."""
+        return self.alloc(shape, dtype=dtype, zeros=zeros)
+
+    def alloc1i(self, d0: int, *, dtype: DTypesInt | None = "int32", zeros: bool = True) -> Ints1d:
+        """`alloc` for integers of 1 dimension."""
+        array: Ints1d = self.alloc_i((d0,), dtype=dtype, zeros=zeros)
+        return array
+
+    def alloc2i(self, d0: int, d1: int, *, dtype: DTypesInt | None = "int32", zeros: bool = True) -> Ints2d:
+        """`alloc` for integers of 2 dimensions."""
+        array: Ints2d = self.alloc_i((d0, d1), dtype=dtype, zeros=zeros)
+        return array
+
+    def alloc3i(self, d0: int, d1: int, d2: int, *, dtype: DTypesInt | None = "int32", zeros: bool = True) -> Ints3d:
+        """`alloc` for integers of 3 dimensions."""
+        array: Ints3d = self.alloc_i((d0, d1, d2), dtype=dtype, zeros=zeros)
+        return array
+
+    def alloc4i(
+        self, d0: int, d1: int, d2: int, d3: int, *, dtype: DTypesInt | None = "int32", zeros: bool = True
+    ) -> Ints4d:
+        """`alloc` for integers of 4 dimensions."""
+        array: Ints4d = self.alloc_i((d0, d1, d2, d3), dtype=dtype, zeros=zeros)
+        return array
+
+    # --- conversion
+
+    def asarray(self, data: ArrayXd | Sequence[ArrayXd] | Sequence[Any], *, dtype: DTypes | None = None) -> Any:
+        """The data as an array of the device, itself if it is one of that dtype."""
+        return self.xp.asarray(data, dtype=dtype)
+
+    def asarray_f(self, data: FloatsXd | Sequence[Any], *, dtype: DTypes | None = "float32") -> Any:
+        """`asarray` for floats."""
+        return self.asarray(data, dtype=dtype)
+
+    def asarray1f(self, data: Floats1d | Sequence[float], *, dtype: DTypes | None = "float32") -> Floats1d:
+        """`asarray` for floats of 1 dimension."""
+        array: Floats1d = self.asarray_f(data, dtype=dtype)
+        return array
+
+    def asarray2f(self, data: Floats2d | Sequence[Sequence[float]], *, dtype: DTypes | None = "float32") -> Floats2d:
+        """`asarray` for floats of 2 dimensions."""
+        array: Floats2d = self.asarray_f(data, dtype=dtype)
+        return array
+
+    def asarray3f(
+        self, data: Floats3d | Sequence[Sequence[Sequence[float]]], *, dtype: DTypes | None = "float32"
+    ) -> Floats3d:
+        """`asarray` for floats of 3 dimensions."""
+        array: Floats3d = self.asarray_f(data, dtype=dtype)
+        return array
+
+    def asarray4f(
+        self, data: Floats4d | Sequence[Sequence[Sequence[Sequence[float]]]], *, dtype: DTypes | None = "float32"
+    ) -> Floats4d:
+        """`asarray` for floats of 4 dimensions."""
+        array: Floats4d = self.asarray_f(data, dtype=dtype)
+        return array
+
+    def asarray_i(self, data: IntsXd | Sequence[Any], *, dtype: DTypes | None = "int32") -> Any:
+        """`asarray` for integers."""
+        return self.asarray(data, dtype=dtype)
+
+    def asarray1i(self, data: Ints1d | Sequence[int], *, dtype: DTypes | None = "int32") -> Ints1d:
+        """`asarray` for integers of 1 dimension."""
+        array: Ints1d = self.asarray_i(data, dtype=dtype)
+        return array
+
+    def asarray2i(self, data: Ints2d | Sequence[Sequence[int]], *, dtype: DTypes | None = "int32") -> Ints2d:
+        """`asarray` for integers of 2 dimensions."""
+        array: Ints2d = self.asarray_i(data, dtype=dtype)
+        return array
+
+    def asarray3i(self, data: Ints3d | Sequence[Sequence[Sequence[int]]], *, dtype: DTypes | None = "int32") -> Ints3d:
+        """`asarray` for integers of 3 dimensions."""
+        array: Ints3d = self.asarray_i(data, dtype=dtype)
+        return array
+
+    def asarray4i(
+        self, data: Ints4d | Sequence[Sequence[Sequence[Sequence[int]]]], *, dtype: DTypes | None = "int32"
+    ) -> Ints4d:
+        """`asarray` for integers of 4 dimensions."""
+        array: Ints4d = self.asarray_i(data, dtype=dtype)
+        return array
+
+    def as_contig(self, data: ArrayT, dtype: DTypes | None = None) -> ArrayT:
+        """The data as a C-contiguous array, itself if it is one of that dtype."""
+        contiguous: ArrayT = self.xp.ascontiguousarray(data, dtype=dtype)
+        return contiguous
+
+    def to_numpy(self, data: Any, *, byte_order: Literal["<", ">", "=", "|"] | None = None) -> Any:
+        """An array of the device as a numpy array, in a byte order if one is given. ValueError for anything else."""
+        if not isinstance(data, np.ndarray):
+            raise ValueError(f"to_numpy takes arrays of {type(self).__name__}, got {described(data)}")
+        if byte_order:
+            data = data.astype(data.dtype.newbyteorder(byte_order), copy=False)
+        return data
+
+    # --- shapes
+
+    def reshape(self, array: ArrayT, shape: Shape) -> ArrayT:
+        """The array in another shape; a copy only if its memory is not contiguous. ValueError if sizes differ."""
+        reshaped: ArrayT = self.xp.reshape(array, shape)
+        return reshaped
+
+    def reshape1(self, array: ArrayXd, d0: int) -> Any:
+        """`reshape` to 1 dimension."""
+        return self.reshape(array, (d0,))
+
+    def reshape2(self, array: ArrayXd, d0: int, d1: int) -> Any:
+        """`reshape` to 2 dimensions."""
+        return self.reshape(array, (d0, d1))
+
+    def reshape3(self, array: ArrayXd, d0: int, d1: int, d2: int) -> Any:
+        """`reshape` to 3 dimensions."""
+        return self.reshape(array, (d0, d1, d2))
+
+    def reshape4(self, array: ArrayXd, d0: int, d1: int, d2: int, d3: int) -> Any:
+        """`reshape` to 4 dimensions."""
+        return self.reshape(array, (d0, d1, d2, d3))
+
+    def reshape_f(self, array: FloatsXd, shape: Shape) -> Any:
+        """`reshape` for floats."""
+        return self.reshape(array, shape)
+
+    def reshape1f(self, array: FloatsXd, d0: int) -> Floats1d:
+        """`reshape` for floats to 1 dimension."""
+        reshaped: Floats1d = self.reshape1(array, d0)
+        return reshaped
+
+    def reshape2f(self, array: FloatsXd, d0: int, d1: int) -> Floats2d:
+        """`reshape` for floats to 2 dimensions."""
+        reshaped: Floats2d = self.reshape2(array, d0, d1)
+        return reshaped
+
+    def reshape3f(self, array: FloatsXd, d0: int, d1: int, d2: int) -> Floats3d:
+        """`reshape` for floats to 3 dimensions."""
+        reshaped: Floats3d = self.reshape3(array, d0, d1, d2)
+        return reshaped
+
+    def reshape4f(self, array: FloatsXd, d0: int, d1: int, d2: int, d3: int) -> Floats4d:
+        """`reshape` for floats to 4 dimensions."""
+        reshaped: Floats4d = self.reshape4(array, d0, d1, d2, d3)
+        return reshaped
+
+    def reshape_i(self, array: IntsXd, shape: Shape) -> Any:
+        """`reshape` for integers."""
+        return self.reshape(array, shape)
+
+    def reshape1i(self, array: IntsXd, d0: int) -> Ints1d:
+        """`reshape` for integers to 1 dimension."""
+        reshaped: Ints1d = self.reshape1(array, d0)
+        return reshaped
+
+    def reshape2i(self, array: IntsXd, d0: int, d1: int) -> Ints2d:
+        """`reshape` for integers to 2 dimensions."""
+        reshaped: Ints2d = self.reshape2(array, d0, d1)
+        return reshaped
+
+    def reshape3i(self, array: IntsXd, d0: int, d1: int, d2: int) -> Ints3d:
+        """`reshape` for integers to 3 dimensions."""
+        reshaped: Ints3d = self.reshape3(array, d0, d1, d2)
+        return reshaped
+
+    def reshape4i(self, array: IntsXd, d0: int, d1: int, d2: int, d3: int) -> Ints4d:
+        """`reshape` for integers to 4 dimensions."""
+        reshaped: Ints4d = self.reshape4(array, d0, d1, d2, d3)
+        return reshaped
+
+    def tile(self, X: Array2d, reps: int) -> Any:
+        """The columns of X, repeated."""
+        return self.xp.tile(X, reps)
+
+    def insert_into(self, shape: Shape, Xs: Sequence[ArrayXd]) -> Any:
+        """Zeros of a shape, with Xs[i] at the beginning of row i, in the dtype of the first of them."""
+        output = self._empty(shape, Xs[0].dtype)
+        output.fill(0)
+        for i, X in enumerate(Xs):
+            output[i, : X.shape[0]] = X
+        return output

@@ -1,0 +1,42 @@
+"""Operations on CUDA GPUs, on CuPy arrays."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .. import compat
+from ..types import DeviceTypes
+from .ops import Ops
+
+
+class CupyOps(Ops):
+    """Operations on cupy arrays. The kernels are those of the CPU, compiled for CUDA; products and sorting are CuPy's.
+
+    As in Thinc it can be made without CuPy, and `xp` is then None.
+    """
+
+    name = "cupy"
+
+    def __init__(self, device_type: DeviceTypes = "gpu", device_id: int = 0, **kwargs: Any) -> None:
+        super().__init__(device_type, device_id, **kwargs)
+
+    @property
+    def xp(self) -> ModuleType:
+        """cupy."""
+        cupy: ModuleType = compat.cupy
+        return cupy
+
+    def asarray(self, data: Any, *, dtype: Any = None) -> Any:
+        """The data as a cupy array; arrays of PyTorch on the same GPU are not copied."""
+        if hasattr(data, "__dlpack__") and not isinstance(data, (np.ndarray, self.xp.ndarray)):
+            data = self.xp.from_dlpack(data)
+        elif isinstance(data, (list, tuple)) and any(isinstance(item, self.xp.ndarray) for item in data):
+            data = self.xp.stack([self.xp.asarray(item) for item in data])
+        return self.xp.asarray(data, dtype=dtype)
+
+    def to_numpy(self, data: Any, *, byte_order: Any = None) -> Any:
+        """A cupy or numpy array as a numpy array, in a byte order if one is given."""
+        return super().to_numpy(data.get() if isinstance(data, self.xp.ndarray) else data, byte_order=byte_order)

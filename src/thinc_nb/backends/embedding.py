@@ -1,0 +1,106 @@
+"""Tables of vectors and the hashes that index them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..kernels import embed as kernels
+from ..kernels import hashing
+from ..types import Floats2d, Ints1d, Ints2d
+from ._base import OpsBase, check_indices, described
+
+
+class EmbeddingOps(OpsBase):
+    """`hash`, `ngrams`, `gather_add`, `scatter_add` and `position_encode`."""
+
+    def hash(self, ids: Ints1d, seed: int) -> Ints2d:
+        """Four 32-bit hashes of each 64-bit id, by MurmurHash3 (Appleby, 2011): (n,) uint64 → (n, 4) uint32."""
+        bits = self._ids("hash: ids", ids)
+        keys: Ints2d = self._empty((len(bits), 4), "uint32")
+        hashing.hash_ids(keys, bits, seed & 0xFFFFFFFF)
+        return keys
+
+    def hash_rows(self, ids: Ints1d, seed: int, rows: int) -> Ints2d:
+        """The four rows of a table that each id stands for: `hash` modulo the number of rows, (n, 4) int32."""
+        if not 0 < rows <= 0x7FFFFFFF:
+            raise ValueError(f"hash_rows: the table must have 1 to {0x7FFFFFFF} rows, got {rows}")
+        bits = self._ids("hash_rows: ids", ids)
+        keys: Ints2d = self._empty((len(bits), 4), "int32")
+        hashing.hash_rows(keys, bits, seed & 0xFFFFFFFF, rows)
+        return keys
+
+    def ngrams(self, n: int, keys: Ints1d) -> Ints1d:
+        """A hash of every n keys in a row, by MurmurHash2: (m,) uint64 → (max(0, m - n + 1),) uint64."""
+        if n < 1:
+            raise ValueError(f"ngrams: n must be at least 1, got {n}")
+        bits = self._ids("ngrams: keys", keys)
+        out: Ints1d = self._empty((max(0, len(bits) - n + 1),), "uint64")
+        hashing.ngrams(out, bits, n)
+        return out
+
+    def gather_add(self, table: Floats2d, indices: Ints2d) -> Floats2d:
+        """The sum of the rows that each row of indices (n, k) names in table (rows, width): (n, width).
+
+        IndexError if an index is negative or not below the number of rows.
+        """
+        table = self._reals("gather_add: table", table, 2)
+        rows = self._ints("gather_add: indices", indices, 2)
+        check_indices("gather_add", rows, len(table))
+        out: Floats2d = self._gather_add(table, rows)
+        return out
+
+    def _gather_add(self, table: Any, indices: Any) -> Any:
+        out = self._empty((len(indices), table.shape[1]), table.dtype)
+        kernels.gather_add(out, table, indices)
+        return out
+
+    def scatter_add(self, table: Floats2d, indices: Ints1d, values: Floats2d) -> None:
+        """table[indices[i]] += values[i], in place and in order. Any number of trailing dimensions.
+
+        IndexError if an index is negative or not below the number of rows.
+        """
+        rows = self._ints("scatter_add: indices", indices)
+        check_indices("scatter_add", rows, len(table))
+        if tuple(values.shape) != (*rows.shape, *table.shape[1:]):
+            raise ValueError(
+                f"scatter_add: table is {described(table)} and indices are {described(indices)}, so values must be "
+                f"{(*rows.shape, *table.shape[1:])}, got {described(values)}"
+            )
+        added = self._reals("scatter_add: values", values)
+        width = added.size // rows.size if rows.size else 0
+        if width:
+            target = self._reals("scatter_add: table", table)
+            added = added.astype(target.dtype, copy=False).reshape(rows.size, width)
+            kernels.scatter_add(rows.reshape(-1), added, target.reshape(len(table), width))
+            self._given(table, target)
+
+    def scatter_add_rows(self, table: Floats2d, indices: Ints2d, values: Floats2d) -> None:
+        """The gradient of `gather_add`: values (n, width) are added to each of the k rows named by indices (n, k).
+
+        IndexError if an index is negative or not below the number of rows.
+        """
+        rows = self._ints("scatter_add_rows: indices", indices, 2)
+        check_indices("scatter_add_rows", rows, len(table))
+        added = self._reals("scatter_add_rows: values", values, 2)
+        if added.shape != (len(rows), table.shape[1]):
+            raise ValueError(
+                f"scatter_add_rows: table is {described(table)} and indices are {described(indices)}, so values must "
+                f"be {(len(rows), table.shape[1])}, got {described(values)}"
+            )
+        target = self._reals("scatter_add_rows: table", table, 2)
+        kernels.scatter_add_rows(rows, added.astype(target.dtype, copy=False), target)
+        self._given(table, target)
+
+    def position_encode(self, N: int, D: int, period: int = 10000, out: Floats2d | None = None) -> Floats2d:
+        """Sines and cosines of positions 0 … N - 1 in D columns, as in Vaswani et al., 2017: (N, D) float32."""
+        raise NotImplementedError
+
+    def _ids(self, what: str, ids: Any) -> Any:
+        ids = self._array(what, ids, 1)
+        if ids.dtype != "uint64":
+            if ids.dtype.kind not in "iu":
+                raise TypeError(f"{what} must be integers, got {described(ids)}")
+            # Signed ids keep their bits: -1 is the id 2**64 - 1.
+            ids = ids.astype("int64").view("uint64") if ids.dtype.kind == "i" else ids.astype("uint64")
+        return ids if ids.flags.c_contiguous else self.xp.ascontiguousarray(ids)
+

@@ -1,0 +1,41 @@
+"""Maxout."""
+
+from __future__ import annotations
+
+from ..kernels import maxout as kernels
+from ..types import Floats2d, Floats3d, Ints2d
+from ._base import OpsBase, check_indices, described
+
+
+class MaxoutOps(OpsBase):
+    """`maxout` and its gradient."""
+
+    def maxout(self, X: Floats3d) -> tuple[Floats2d, Ints2d]:
+        """The largest piece of each unit (batch, nO), and which it was, the first of several: X (batch, nO, nP).
+
+        A NaN is the largest if it is the first piece, and is passed over otherwise. Source: Goodfellow et al., 2013.
+        """
+        X = self._reals("maxout: X", X, 3)
+        batch, units, pieces = X.shape
+        if pieces == 0:
+            raise IndexError(f"maxout: X must have at least one piece, got {described(X)}")
+        best = self._empty((batch, units), X.dtype)
+        which = self._empty((batch, units), "int32")
+        if pieces == 3:
+            kernels.maxout_3(best.reshape(-1), which.reshape(-1), X.reshape(-1))
+        elif pieces == 2:
+            kernels.maxout_2(best.reshape(-1), which.reshape(-1), X.reshape(-1))
+        else:
+            kernels.maxout(best, which, X)
+        return best, which
+
+    def backprop_maxout(self, dY: Floats2d, which: Ints2d, P: int) -> Floats3d:
+        """dY (batch, nO) into the pieces that were largest, zero elsewhere: (batch, nO, P)."""
+        dY = self._reals("backprop_maxout: dY", dY, 2)
+        pieces = self._ints("backprop_maxout: which", which, 2)
+        if pieces.shape != dY.shape:
+            raise ValueError(f"backprop_maxout: dY is {described(dY)}, but which is {described(which)}")
+        check_indices("backprop_maxout: which", pieces, P, "pieces")
+        dX: Floats3d = self._empty((*dY.shape, P), dY.dtype)
+        kernels.backprop_maxout(dX, dY, pieces)
+        return dX

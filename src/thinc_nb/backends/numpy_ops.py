@@ -1,0 +1,38 @@
+"""Operations on the CPU."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ..types import DeviceTypes
+from . import _memory
+from .ops import Ops
+
+
+class NumpyOps(Ops):
+    """Operations on numpy arrays. `use_blis` is accepted for Thinc's sake: matrix products are numpy's BLAS's."""
+
+    name = "numpy"
+
+    def __init__(self, device_type: DeviceTypes = "cpu", device_id: int = -1, *, use_blis: bool = True) -> None:
+        super().__init__(device_type, device_id)
+        self.use_blis = use_blis
+
+    def _empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        return _memory.empty(shape, np.dtype(dtype))
+
+    def cblas(self) -> Any:
+        """Thinc's compiled table of BLAS functions, for compiled code that calls through it.
+
+        ImportError if Thinc is not installed: nothing of ours needs it.
+        """
+        try:
+            compiled = import_module("thinc.backends.cblas")
+        except ImportError as error:
+            raise ImportError(
+                "NumpyOps.cblas() hands out Thinc's compiled CBlas, which needs Thinc: pip install thinc"
+            ) from error
+        return compiled.CBlas()

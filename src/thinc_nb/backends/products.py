@@ -1,0 +1,44 @@
+"""Matrix products. The work is BLAS's, through ``matmul``."""
+
+from __future__ import annotations
+
+from ..types import Floats1d, Floats2d
+from ._base import OpsBase, described
+
+
+class ProductOps(OpsBase):
+    """`gemm` and `affine`."""
+
+    def gemm(
+        self, x: Floats2d, y: Floats2d, out: Floats2d | None = None, trans1: bool = False, trans2: bool = False
+    ) -> Floats2d:
+        """The matrix product of x and y, each transposed first if asked for.
+
+        `out`, of the result's shape and dtype, is overwritten and returned. ValueError if shapes or dtypes do not fit.
+        """
+        if x.ndim != 2 or y.ndim != 2:
+            raise ValueError(f"gemm: x and y must have 2 dimensions, got {described(x)} and {described(y)}")
+        if x.dtype != y.dtype or x.dtype.char not in "fd":
+            raise ValueError(
+                f"gemm: x and y must both be float32 or both float64, got {described(x)} and {described(y)}"
+            )
+        left = x.T if trans1 else x
+        right = y.T if trans2 else y
+        if left.shape[1] != right.shape[0]:
+            raise ValueError(
+                f"gemm: cannot multiply {left.shape} by {right.shape} (x is {x.shape}{' transposed' * trans1}, "
+                f"y is {y.shape}{' transposed' * trans2})"
+            )
+        shape = (left.shape[0], right.shape[1])
+        if out is None:
+            out = self._empty(shape, x.dtype)
+        elif out.shape != shape or out.dtype != x.dtype:
+            raise ValueError(f"gemm: out must be {x.dtype} {shape}, got {described(out)}")
+        self.xp.matmul(left, right, out=out)
+        return out
+
+    def affine(self, X: Floats2d, W: Floats2d, b: Floats1d) -> Floats2d:
+        """Y = X Wᵀ + b: X (batch, nI), W (nO, nI), b (nO,) → Y (batch, nO)."""
+        Y = self.gemm(X, W, trans2=True)
+        Y += b
+        return Y

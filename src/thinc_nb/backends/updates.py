@@ -1,0 +1,100 @@
+"""Updating parameters."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..kernels import optimise as kernels
+from ..types import Floats1d, FloatsXd, FloatsXdT
+from ._base import OpsBase, described
+
+
+class UpdateOps(OpsBase):
+    """`adam`, `clip_gradient`, `update_averages` and the fused step that optimizers take."""
+
+    def adam(
+        self,
+        weights: Floats1d,
+        gradient: Floats1d,
+        mom1: Floats1d,
+        mom2: Floats1d,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        learn_rate: float,
+        mod_rate: float = 1.0,
+    ) -> tuple[Floats1d, Floats1d, Floats1d, Floats1d]:
+        """A step of Adam (Kingma & Ba, 2015) in place; the bias correction is the caller's, in learn_rate.
+
+        The gradient is zeroed. Gives the four arrays back. ValueError if their shapes differ.
+        """
+        arrays = self._updated("adam", weights, gradient, mom1, mom2)
+        w, g, m, v = (array.reshape(-1) for array in arrays)
+        kernels.adam(w, g, m, v, beta1, beta2, eps, learn_rate * mod_rate)
+        for given, updated in zip((weights, gradient, mom1, mom2), arrays, strict=True):
+            self._given(given, updated)
+        return weights, gradient, mom1, mom2
+
+    def adam_update(
+        self,
+        weights: FloatsXd,
+        gradient: FloatsXd,
+        mom1: FloatsXd,
+        mom2: FloatsXd,
+        averages: FloatsXd | None,
+        *,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        learn_rate: float,
+        grad_scale: float,
+        weight_decay: float,
+        average_decay: float,
+    ) -> None:
+        """Clipping, Adam, weight decay, the average of the weights and zeroing the gradient, in one pass, in place.
+
+        g = gradient * grad_scale; the moments and weights of `adam`; weights *= 1 - weight_decay; averages move by
+        1 - average_decay of the way to the weights.
+        """
+        given = (weights, gradient, mom1, mom2) if averages is None else (weights, gradient, mom1, mom2, averages)
+        arrays = self._updated("adam_update", *given)
+        flat = [array.reshape(-1) for array in arrays]
+        rates = (beta1, beta2, eps, learn_rate, grad_scale, weight_decay)
+        if averages is None:
+            kernels.adam_step(flat[0], flat[1], flat[2], flat[3], *rates)
+        else:
+            kernels.adam_step_with_average(
+                flat[0], flat[1], flat[2], flat[3], flat[4], *rates, 1.0 - average_decay
+            )
+        for original, updated in zip(given, arrays, strict=True):
+            self._given(original, updated)
+
+    def update_averages(self, ema: FloatsXdT, weights: FloatsXdT, t: int, max_decay: float = 0.9999) -> None:
+        """Move the average towards the weights, in place, by 1 - min((1 + t) / (10 + t), max_decay) of the way."""
+        decay = min((1.0 + t) / (10.0 + t), max_decay)
+        average, w = self._updated("update_averages", ema, weights)
+        kernels.move_average(average.reshape(-1), w.reshape(-1), 1.0 - decay)
+        self._given(ema, average)
+
+    def clip_gradient(self, gradient: FloatsXdT, threshold: float) -> FloatsXdT:
+        """The gradient, scaled in place so that its L2 norm is at most the threshold."""
+        norm = math.sqrt(self.sum_of_squares(gradient))
+        if norm >= threshold and norm > 0:
+            g = self._reals("clip_gradient: gradient", gradient)
+            kernels.scale(g.reshape(-1), threshold / norm)
+            self._given(gradient, g)
+        return gradient
+
+    def sum_of_squares(self, X: FloatsXd) -> float:
+        """The sum of the squares of all elements; partial sums of 4096 are added in float64."""
+        x = self._reals("sum_of_squares: X", X).reshape(-1)
+        partial = self._empty((kernels.sum_of_squares.blocks(len(x), x),), x.dtype)
+        kernels.sum_of_squares(x, partial)
+        return float(partial.sum(dtype="float64"))
+
+    def _updated(self, what: str, *given: Any) -> tuple[Any, ...]:
+        arrays = [self._reals(what, array) for array in given]
+        if any(array.shape != arrays[0].shape for array in arrays):
+            raise ValueError(f"{what}: all arrays must have one shape, got {', '.join(map(described, given))}")
+        return self._same_dtype(*arrays)

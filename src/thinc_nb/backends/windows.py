@@ -1,0 +1,47 @@
+"""Windows over sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..kernels import window as kernels
+from ..types import Floats2d, Ints1d
+from ._base import OpsBase, check_lengths, described
+
+
+class WindowOps(OpsBase):
+    """`seq2col` and its gradient."""
+
+    def seq2col(self, seq: Floats2d, nW: int, *, lengths: Ints1d | None = None) -> Floats2d:
+        """Each row beside its nW neighbours on either side: (n, width) → (n, width * (2 * nW + 1)).
+
+        Neighbours beyond the ends of a sequence are zero. `lengths` (int, adding up to n) are the sequences' lengths;
+        without them all rows are one sequence.
+        """
+        x = self._reals("seq2col: seq", seq, 2)
+        starts, ends = self._row_bounds("seq2col", len(x), nW, lengths)
+        out: Floats2d = self._empty((len(x), x.shape[1] * (2 * nW + 1)), x.dtype)
+        kernels.seq2col(out, x, starts, ends, nW)
+        return out
+
+    def backprop_seq2col(self, dY: Floats2d, nW: int, *, lengths: Ints1d | None = None) -> Floats2d:
+        """The gradient of seq2col: each row gets the sum of what reached it as itself and as a neighbour."""
+        dY = self._reals("backprop_seq2col: dY", dY, 2)
+        starts, ends = self._row_bounds("backprop_seq2col", len(dY), nW, lengths)
+        width, rest = divmod(dY.shape[1], 2 * nW + 1)
+        if rest:
+            raise ValueError(f"backprop_seq2col: dY must have a multiple of {2 * nW + 1} columns, got {described(dY)}")
+        dX: Floats2d = self._empty((len(dY), width), dY.dtype)
+        kernels.backprop_seq2col(dX, dY, starts, ends, nW)
+        return dX
+
+    def _row_bounds(self, what: str, rows: int, nW: int, lengths: Ints1d | None) -> tuple[Any, Any]:
+        """For each row, where its sequence starts and where it ends."""
+        if nW < 0:
+            raise ValueError(f"{what}: nW must not be negative, got {nW}")
+        counts = self._ints(f"{what}: lengths", [rows] if lengths is None else lengths, 1)
+        check_lengths(what, counts, rows)
+        offsets = self.xp.cumsum(counts, dtype="int32") - counts
+        starts, ends = self._empty((2, rows), "int32")
+        kernels.row_bounds(offsets, counts, starts, ends)
+        return starts, ends

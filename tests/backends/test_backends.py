@@ -1,0 +1,64 @@
+"""Which Ops are current, by thread and by block; making Ops by name."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from thinc_nb.backends import (
+    AppleOps,
+    CupyOps,
+    MPSOps,
+    NumpyOps,
+    get_array_ops,
+    get_current_ops,
+    get_ops,
+    set_current_ops,
+    use_ops,
+)
+
+
+def test_ops_are_made_by_name():
+    assert type(get_ops("numpy")) is type(get_ops("cpu")) is NumpyOps
+    assert get_ops("numpy", use_blis=False).use_blis is False
+    assert type(get_ops("cupy")) is CupyOps
+    with pytest.raises(ValueError, match="Invalid backend: bla"):
+        get_ops("bla")
+
+
+def test_apple_hardware_is_asked_for_clearly(monkeypatch):
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    with pytest.raises(RuntimeError, match="MPSOps needs Apple hardware"):
+        MPSOps()
+    assert AppleOps is None
+
+
+def test_a_block_restores_what_was_current_even_after_an_error():
+    before = get_current_ops()
+    with pytest.raises(KeyError), use_ops("numpy") as inside:
+        assert get_current_ops() is inside
+        assert inside is not before
+        raise KeyError
+    assert get_current_ops() is before
+
+
+def test_what_is_current_is_the_thread_s_own():
+    mine = NumpyOps()
+    before = get_current_ops()
+    set_current_ops(mine)
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(get_current_ops()))
+    thread.start()
+    thread.join()
+    assert get_current_ops() is mine
+    assert seen[0] is not mine
+    set_current_ops(before)
+
+
+def test_arrays_know_their_ops():
+    assert isinstance(get_array_ops(np.zeros(3)), NumpyOps)
+    assert isinstance(get_array_ops([1]), NumpyOps)
+    assert NumpyOps().xp is np
+    assert (NumpyOps().name, NumpyOps().device_type, NumpyOps().device_id) == ("numpy", "cpu", -1)
