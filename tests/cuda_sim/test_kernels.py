@@ -119,8 +119,8 @@ def test_hashes_have_the_same_bits():
 @wraps
 def test_dropout_draws_the_same_on_both_devices():
     key, threshold = np.uint32(0x12345678), np.uint32(0x40000000)
-    agree(dropout.dropout_mask, np.zeros(200, "f"), key, threshold, 4 / 3)
-    agree(dropout.dropout, np.zeros(200, "f"), reals(200), key, threshold, 4 / 3)
+    agree(dropout.dropout_mask, np.zeros(200, "f"), key, threshold, 4 / 3, np.uint32(0))
+    agree(dropout.dropout, np.zeros(200, "f"), reals(200), key, threshold, 4 / 3, np.uint32(0))
 
 
 @both

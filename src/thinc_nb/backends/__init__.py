@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
 from .. import compat
+from ..kernels import get_num_threads, set_num_threads
 from .cupy_ops import CupyOps
 from .mps_ops import MPSOps
 from .numpy_ops import NumpyOps
@@ -23,10 +25,15 @@ __all__ = [
     "contextvars_eq_thread_ops",
     "get_array_ops",
     "get_current_ops",
+    "get_num_threads",
     "get_ops",
     "set_current_ops",
+    "set_num_threads",
     "use_ops",
 ]
+
+if "THINC_NB_NUM_THREADS" in os.environ:
+    set_num_threads(get_num_threads())  # BLAS does not know the variable.
 
 AppleOps = None
 """Ops of the separate package thinc-apple-ops in Thinc; MPSOps and numpy's own BLAS take its place."""

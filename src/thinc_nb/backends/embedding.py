@@ -92,8 +92,26 @@ class EmbeddingOps(OpsBase):
         self._given(table, target)
 
     def position_encode(self, N: int, D: int, period: int = 10000, out: Floats2d | None = None) -> Floats2d:
-        """Sines and cosines of positions 0 … N - 1 in D columns, as in Vaswani et al., 2017: (N, D) float32."""
-        raise NotImplementedError
+        """Sines and cosines of positions 0 … N - 1 in D columns, as in Vaswani et al., 2017: (N, D) float32.
+
+        Columns 2k and 2k + 1 are the sine and the cosine of position / period ** (4k / D). If D is odd, the last column
+        repeats the sine before it, as in Thinc. With `out` (N, D) the result is written there, in its precision.
+        ValueError for negative N or D, a period below 1 and an `out` of another shape or no floats.
+        """
+        if N < 0 or D < 0 or period < 1:
+            raise ValueError(f"position_encode: N and D must not be negative, period not below 1: {N}, {D}, {period}")
+        if out is None:
+            out = self._empty((N, D), "float32")
+        if out.shape != (N, D) or out.dtype.kind != "f":
+            raise ValueError(f"position_encode: out must be floats {(N, D)}, got {described(out)}")
+        xp = self.xp
+        # Angles are rounded to the precision of the result, again as in Thinc; their sines are exact to the last bit.
+        pairs = xp.arange(D // 2 or 1)
+        wavelengths = (float(int(period)) ** (4 * pairs / max(D, 1))).astype(out.dtype)
+        angles = (xp.arange(N, dtype=out.dtype)[:, None] / wavelengths).astype("float64")
+        out[:, 0::2] = xp.sin(angles)[:, xp.minimum(xp.arange((D + 1) // 2), len(pairs) - 1)]
+        out[:, 1::2] = xp.cos(angles)[:, : D // 2]
+        return out
 
     def _ids(self, what: str, ids: Any) -> Any:
         ids = self._array(what, ids, 1)

@@ -24,7 +24,7 @@ class RandomOps(OpsBase):
         if drop >= 1.0:
             mask.fill(0)
             return mask
-        kernels.dropout_mask(mask.reshape(-1), self.dropout_key(), *_threshold_and_scale(drop))
+        kernels.dropout_mask(mask.reshape(-1), self.dropout_key(), *_threshold_and_scale(drop), np.uint32(0))
         return mask
 
     def dropout_key(self) -> np.uint32:
@@ -38,7 +38,7 @@ class RandomOps(OpsBase):
         """
         x = self._reals("dropout: X", X)
         out: FloatsXdT = self._empty(x.shape, x.dtype)
-        kernels.dropout(out.reshape(-1), x.reshape(-1), key, *_threshold_and_scale(drop))
+        kernels.dropout(out.reshape(-1), x.reshape(-1), key, *_threshold_and_scale(drop), np.uint32(0))
         return out
 
 

@@ -7,5 +7,20 @@ from __future__ import annotations
 
 from ._cache import CacheInfo, cache_folder, cache_info
 from ._compile import KERNELS, Kernel, blockwise, elementwise, rowwise
+from ._threads import get_num_threads, set_num_threads
+from ._warmup import Warmed, warmup
 
-__all__ = ["KERNELS", "CacheInfo", "Kernel", "blockwise", "cache_folder", "cache_info", "elementwise", "rowwise"]
+__all__ = [
+    "KERNELS",
+    "CacheInfo",
+    "Kernel",
+    "Warmed",
+    "blockwise",
+    "cache_folder",
+    "cache_info",
+    "elementwise",
+    "get_num_threads",
+    "rowwise",
+    "set_num_threads",
+    "warmup",
+]

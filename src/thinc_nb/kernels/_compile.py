@@ -22,6 +22,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias
 
 import numpy as np
 
+from . import _threads
 from ._words import Precision
 
 P = ParamSpec("P")
@@ -48,6 +49,10 @@ class Kernel(Generic[P]):
         kinds = [kind for _, kind in self.annotations]
         self._scalars = tuple(place for place, kind in enumerate(kinds) if kind == "float")
         self._decides = next((place for place, kind in enumerate(kinds) if kind.startswith("Reals")), 0)
+        self._counter = next((place for place, kind in enumerate(kinds) if kind == "Start"), None)
+        self._arrays = tuple(place for place, kind in enumerate(kinds) if kind.endswith("d"))[:2]
+        # Rows that add to the same place are safe on CUDA, where the addition is atomic, and one after another here.
+        self._divisible = "atomic_add" not in body.__code__.co_names
         self._single: Any = None
         self._double: Any = None
         KERNELS[self.name] = self
@@ -69,13 +74,41 @@ class Kernel(Generic[P]):
         loop = self._double if double else self._single
         if loop is None:
             loop = self.cpu("f64" if double else "f32")
+        parts = 1
+        if _threads.num_threads > 1 and self._divisible:
+            work = max([values[place].size for place in self._arrays])
+            parts = min(_threads.num_threads, work // _threads.MIN_ELEMENTS)
         if self.shape == "items":
-            loop(values[0].size, *values)
+            count, head = values[0].size, ()
         elif self.shape == "rows":
-            loop(0, len(values[0]), *values)
+            count, head = len(values[0]), ()
         else:
             rows = len(values[0])
-            loop(0, -(-rows // self.cpu_rows), self.cpu_rows, rows, *values)
+            count, head = -(-rows // self.cpu_rows), (self.cpu_rows, rows)
+        if parts > 1:
+            self._split(loop, parts, count, head, values)
+        elif self.shape == "items":
+            loop(count, *values)
+        else:
+            loop(0, count, *head, *values)
+
+    def _split(self, loop: Any, parts: int, count: int, head: tuple[int, ...], values: tuple[Any, ...]) -> None:
+        """Run the loop over ranges of its items, each in a thread."""
+
+        def over_range(start: int, stop: int) -> None:
+            loop(start, stop, *head, *values)
+
+        def over_slices(start: int, stop: int) -> None:
+            # An array may hold several elements for each item.
+            part = [v[start * (v.size // count) : stop * (v.size // count)] if isinstance(v, np.ndarray) else v for v in values]
+            if self._counter is not None:
+                part[self._counter] = np.uint32(part[self._counter] + start)
+            loop(stop - start, *part)
+
+        # Whole cache lines for each thread.
+        step = -(-count // (parts * 16)) * 16 if self.shape == "items" else -(-count // parts)
+        ranges = [(start, min(start + step, count)) for start in range(0, count, step)]
+        _threads.run(over_slices if self.shape == "items" else over_range, ranges)
 
     def blocks(self, rows: int, like: Any) -> int:
         """How many blocks a `blockwise` kernel makes of this many rows, on the device where `like` is."""

@@ -18,6 +18,7 @@ from numba.core import config
 
 from . import _keys
 from ._bind import Binder
+from ._types import argument_types
 from ._words import Key, Precision, Real
 
 if TYPE_CHECKING:
@@ -96,9 +97,8 @@ def _bound_grid(kernel: Kernel[...], precision: Precision) -> Callable[..., None
 
 def compile_ptx(kernel: Kernel[...], precision: Precision, capability: tuple[int, int]) -> str:
     """The kernel's PTX for a compute capability such as (9, 0), from its annotations alone. Needs no GPU."""
-    int64 = types.int64
-    head = {"items": (int64,), "rows": (int64,) * 2, "blocks": (int64,) * 4}[kernel.shape]
-    args = types.Tuple(tuple(argument_type(kind, precision) for _, kind in kernel.annotations))
+    head, arguments = argument_types(kernel, precision)
+    args = types.Tuple(arguments)
     with _pretended_device(capability):
         ptx, _ = cuda.compile_ptx(_bound_grid(kernel, precision), (*head, args), cc=capability)
     return str(ptx)
@@ -114,23 +114,6 @@ def _pretended_device(capability: tuple[int, int]) -> Iterator[None]:
 
     with mock.patch.object(dispatcher, "get_current_device", Device):
         yield
-
-
-def argument_type(annotation: str, precision: Precision) -> Any:
-    """numba's type for a body's annotation."""
-    real = types.float64 if precision == "f64" else types.float32
-    scalars = {"float": real, "int": types.int64, "UInt32": types.uint32}
-    elements = {
-        "Reals": real,
-        "Int32s": types.int32,
-        "Int64s": types.int64,
-        "UInt32s": types.uint32,
-        "UInt64s": types.uint64,
-    }
-    if annotation in scalars:
-        return scalars[annotation]
-    name, rank = annotation[:-2], int(annotation[-2])
-    return types.Array(elements[name], rank, "C")
 
 
 @lru_cache(maxsize=None)

@@ -32,6 +32,8 @@ Int64s1d: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.integer[Any]]]"
 UInt32s2d: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.integer[Any]]]"
 UInt64s1d: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.integer[Any]]]"
 UInt32: TypeAlias = np.uint32
+Start: TypeAlias = np.uint32
+"""The place of the first item, for bodies that need to know it: 0, and the start of the range where work is split."""
 Real: TypeAlias = Any
 """A scalar of the body's precision. Not np.float32: numpy types the sum of a float32 and a float as floating[Any]."""
 Key: TypeAlias = Any

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._compile import elementwise
-from ._words import Real, Reals1d, UInt32, inline
+from ._words import Real, Reals1d, Start, UInt32, inline
 
 ZERO = 0.0
 u32 = np.uint32
@@ -22,7 +22,7 @@ S15, S16 = np.uint32(15), np.uint32(16)
 @inline
 def random_bits(key: Real, counter: Real) -> Real:
     """32 random bits for a counter under a key."""
-    x = u32(u32(counter) * WEYL) ^ key
+    x = u32(u32(counter * WEYL) ^ key)
     x = u32(x ^ (x >> S16))
     x = u32(x * MIX_1)
     x = u32(x ^ (x >> S15))
@@ -31,12 +31,14 @@ def random_bits(key: Real, counter: Real) -> Real:
 
 
 @elementwise
-def dropout_mask(i: int, out: Reals1d, key: UInt32, threshold: UInt32, scale: float) -> None:
+def dropout_mask(i: int, out: Reals1d, key: UInt32, threshold: UInt32, scale: float, first: Start) -> None:
     """0 with a chance of threshold in 2**32, otherwise scale."""
-    out[i] = scale if random_bits(key, i) >= threshold else ZERO
+    bits = random_bits(key, u32(u32(i) + first))
+    out[i] = scale if bits >= threshold else ZERO
 
 
 @elementwise
-def dropout(i: int, out: Reals1d, x: Reals1d, key: UInt32, threshold: UInt32, scale: float) -> None:
+def dropout(i: int, out: Reals1d, x: Reals1d, key: UInt32, threshold: UInt32, scale: float, first: Start) -> None:
     """x times the mask; also its gradient, with dY for x."""
-    out[i] = x[i] * (scale if random_bits(key, i) >= threshold else ZERO)
+    v = x[i] * scale
+    out[i] = v if random_bits(key, u32(u32(i) + first)) >= threshold else ZERO

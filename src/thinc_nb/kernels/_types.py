@@ -1,0 +1,41 @@
+"""From a body's annotations to numba's types: what lets a kernel be compiled before it has seen data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from numba import types
+
+from ._words import Precision
+
+if TYPE_CHECKING:
+    from ._compile import Kernel
+
+_INDICES = {"items": 1, "rows": 2, "blocks": 4}
+
+
+def argument_types(kernel: Kernel[...], precision: Precision) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """What a compiled loop or grid is called with: the ranges of its items, and the kernel's own arguments."""
+    arguments = tuple(_argument_type(kind, precision) for _, kind in kernel.annotations)
+    return (types.int64,) * _INDICES[kernel.shape], arguments
+
+
+def star_arguments(arguments: tuple[Any, ...]) -> Any:
+    """The type of *args in a call: a loop on the CPU is compiled for the tuple of its kernel's arguments."""
+    return types.StarArgTuple(arguments)
+
+
+def _argument_type(annotation: str, precision: Precision) -> Any:
+    real = types.float64 if precision == "f64" else types.float32
+    scalars = {"float": real, "int": types.int64, "UInt32": types.uint32, "Start": types.uint32}
+    if annotation in scalars:
+        return scalars[annotation]
+    elements = {
+        "Reals": real,
+        "Int32s": types.int32,
+        "Int64s": types.int64,
+        "UInt32s": types.uint32,
+        "UInt64s": types.uint64,
+    }
+    name, rank = annotation[:-2], int(annotation[-2])
+    return types.Array(elements[name], rank, "C")

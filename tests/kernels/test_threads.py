@@ -1,0 +1,139 @@
+"""Large kernels are split over threads: same results, errors reported, safe under forks and from many threads."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from thinc_nb.kernels import _threads, activations, dropout, embed, maxout, normalise, set_num_threads, softmax
+from thinc_nb.kernels._threads import Workers, get_num_threads
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Set the number of threads; everything is large enough for them."""
+    monkeypatch.setattr(_threads, "MIN_ELEMENTS", 10)
+    return lambda count: monkeypatch.setattr(_threads, "num_threads", count)
+
+
+def results(rng_seed: int) -> list[np.ndarray]:
+    """What kernels of each shape make of the same arrays."""
+    rng = np.random.default_rng(rng_seed)
+    x, dy = rng.standard_normal((2, 1037, 31)).astype("f")
+    gain, bias = rng.standard_normal((2, 31)).astype("f")
+    pieces = rng.standard_normal(1037 * 31 * 3).astype("f")
+    flat = x.reshape(-1)
+    gelu, dropped, best = np.zeros((3, flat.size), "f")
+    which = np.zeros(flat.size, "i")
+    activations.gelu(gelu, flat)
+    dropout.dropout(dropped, flat, np.uint32(7), np.uint32(1 << 30), 4 / 3, np.uint32(0))
+    maxout.maxout_3(best, which, pieces)
+    probabilities, normal, dx = np.zeros((3, *x.shape), "f")
+    softmax.softmax(probabilities, probabilities.reshape(-1), x, 1.0)
+    mean, rstd = np.zeros((2, len(x)), "f")
+    normalise.layer_norm(normal, x, gain, bias, mean, rstd)
+    partial = np.zeros((2, normalise.backprop_layer_norm.blocks(len(x), x), 31), "f")
+    normalise.backprop_layer_norm(dx, dy, x, gain, mean, rstd, partial[0], partial[1])
+    table = np.zeros((5, 31), "f")
+    embed.scatter_add(rng.integers(0, 5, len(x)).astype("i"), x, table)
+    return [gelu, dropped, best, which, probabilities, normal, mean, rstd, dx, partial, table]
+
+
+def test_results_do_not_depend_on_the_number_of_threads(threads):
+    threads(1)
+    expected = results(0)
+    for count in (2, 3, 7, 64):
+        threads(count)
+        for result, truth in zip(results(0), expected, strict=True):
+            np.testing.assert_array_equal(result, truth)
+
+
+def test_sixteen_python_threads_may_use_kernels_at_once(threads):
+    threads(1)
+    expected = [results(seed) for seed in range(16)]
+    threads(3)
+    found: dict[int, list[np.ndarray]] = {}
+    workers = [threading.Thread(target=lambda seed=seed: found.update({seed: results(seed)})) for seed in range(16)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for seed in range(16):
+        for result, truth in zip(found[seed], expected[seed], strict=True):
+            np.testing.assert_array_equal(result, truth)
+
+
+def child(queue: multiprocessing.Queue) -> None:
+    queue.put(float(results(0)[0].sum()))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_process_works_after_threads_were_used(threads, method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"there is no {method} here")
+    threads(3)
+    expected = float(results(0)[0].sum())
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    assert queue.get(timeout=60) == expected
+    process.join()
+    assert process.exitcode == 0
+
+
+def test_every_range_is_run_once():
+    seen = []
+    Workers().run(lambda start, stop: seen.append((start, stop)), [(0, 3), (3, 6), (6, 7)])
+    assert sorted(seen) == [(0, 3), (3, 6), (6, 7)]
+
+
+@pytest.mark.parametrize("failing", [0, 6])
+def test_an_error_in_any_thread_is_raised_here_after_all_are_done(failing):
+    seen = []
+
+    def call(start: int, stop: int) -> None:
+        seen.append(start)
+        if start == failing:
+            raise ArithmeticError(f"at {start}")
+
+    workers = Workers()
+    with pytest.raises(ArithmeticError, match=f"at {failing}"):
+        workers.run(call, [(0, 3), (3, 6), (6, 7)])
+    assert sorted(seen) == [0, 3, 6]
+    workers.run(lambda start, stop: seen.append(start), [(10, 11), (11, 12)])
+    assert sorted(seen)[-2:] == [10, 11]
+
+
+def test_one_setting_rules_kernels_and_blas():
+    before = get_num_threads()
+    blas = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+    try:
+        set_num_threads(1)
+        assert get_num_threads() == 1
+        assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} <= {1}
+    finally:
+        set_num_threads(max([before, *blas]))
+        _threads.num_threads = before
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        set_num_threads(0)
+
+
+@pytest.mark.parametrize(("value", "shown"), [("3", "3 {3}"), ("0", "at least 1, got '0'"), ("many", "got 'many'")])
+def test_the_environment_sets_the_number(value, shown):
+    code = (
+        "from thinc_nb.backends import NumpyOps; from thinc_nb.kernels import get_num_threads;"
+        "from threadpoolctl import threadpool_info;"
+        "print(get_num_threads(), {i['num_threads'] for i in threadpool_info() if i['user_api'] == 'blas'})"
+    )
+    env = {**os.environ, "THINC_NB_NUM_THREADS": value}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert shown in done.stdout + done.stderr

@@ -1,0 +1,49 @@
+"""Kernels compiled ahead are found by their first call."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from thinc_nb.kernels import KERNELS, Kernel, Warmed, cache_info, optimise, warmup
+from thinc_nb.kernels._cache import KernelCache
+from thinc_nb.kernels._warmup import all_kernels, compile_one
+
+
+@pytest.fixture
+def few_kernels(monkeypatch, tmp_path):
+    """An empty cache, and three kernels to fill it with."""
+    monkeypatch.setenv("THINC_NB_CACHE_DIR", str(tmp_path))
+    few = {name: kernel for name, kernel in all_kernels().items() if name.startswith("optimise.ad")}
+    for name, kernel in few.items():
+        monkeypatch.setitem(KERNELS, name, kernel)  # Restored afterwards.
+        few[name] = Kernel(kernel.body, kernel.shape)  # Not compiled yet.
+    monkeypatch.setattr("thinc_nb.kernels._warmup.all_kernels", lambda: few)
+    return few
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_all_are_compiled_and_reported(few_kernels, processes):
+    seen = []
+    warmed = warmup(("f32", "f64"), processes=processes, progress=lambda *one: seen.append(one))
+    assert {(one.kernel, one.precision) for one in warmed} == {(n, p) for n in few_kernels for p in ("f32", "f64")}
+    assert [(done, total) for _, done, total in seen] == [(i + 1, 6) for i in range(6)]
+    assert cache_info().entries == 6
+
+
+def test_the_first_call_after_it_compiles_nothing(few_kernels, monkeypatch):
+    compile_one("optimise.adam", "f32")
+    assert cache_info().entries == 1
+
+    def save_overload(self, signature, result):
+        raise AssertionError(f"{self.name} was compiled again for {signature}")
+
+    monkeypatch.setattr(KernelCache, "save_overload", save_overload)
+    kernel = Kernel(optimise.adam.body, "items")
+    kernel(*np.ones((4, 3), "f"), 0.9, 0.999, 1e-8, 0.01)
+
+
+def test_every_module_s_kernels_are_known():
+    names = all_kernels()
+    assert {name.partition(".")[0] for name in names} >= {"activations", "dropout", "embed", "softmax", "window"}
+    assert isinstance(compile_one("optimise.scale", "f32"), Warmed)
