@@ -1,0 +1,112 @@
+# Everything runs in .venv, which the first target that needs it creates from constraints.txt.
+# Only Python (3.10 or newer) and make are needed: `make demo`, `make test`, `make help`.
+
+PYTHON ?= python3
+PYTEST_ARGS ?= -n 2
+ASV_ARGS ?= --quick
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The build backend is installed, and pinned, like everything else: no isolation.
+INSTALL := $(PIP) install --no-build-isolation --constraint constraints.txt
+RECIPE := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-main test-cuda-sim test-all typecheck mypy pyright lint format bench docs clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo       train a small tagger and show what it learnt"
+	@echo "make test       the tests, then the kernels in Numba's CUDA simulator"
+	@echo "make test-all   the same with the slow sweeps"
+	@echo "make typecheck  mypy --strict and pyright"
+	@echo "make lint       ruff: rules and formatting (make format mends)"
+	@echo "make bench      the benchmarks, quickly (ASV_ARGS= for the long run)"
+	@echo "make docs       run the documentation's examples, write the API reference to build/docs"
+	@echo "make clean      remove .venv and everything built"
+
+# Each stamp is newer than the recipe it was installed from, so a second `make` installs nothing.
+$(VENV)/python.stamp:
+	@command -v "$(PYTHON)" >/dev/null || { echo "There is no '$(PYTHON)' here. Name a Python: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "thinc_nb needs Python 3.10 or newer; \
+	this one is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...")'
+	@echo "Creating $(VENV) ..."
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/backend.stamp: $(VENV)/python.stamp $(RECIPE)
+	@$(PIP) install --constraint constraints.txt pip hatchling
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/backend.stamp
+	@echo "Installing thinc_nb and what the demo needs (about 100 MB, once) ..."
+	@$(INSTALL) --editable ".[demo]"
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/backend.stamp
+	@echo "Installing thinc_nb and what the tests need (about 270 MB, once) ..."
+	@$(INSTALL) --editable ".[demo,test]"
+	@touch $@
+
+$(VENV)/lint.stamp: $(VENV)/backend.stamp
+	@$(INSTALL) ruff
+	@touch $@
+
+$(VENV)/typecheck.stamp: $(VENV)/test.stamp
+	@echo "Installing the type checkers (about 80 MB, once) ..."
+	@$(INSTALL) mypy "pyright[nodejs]"
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/demo.stamp
+	@$(INSTALL) asv
+	@touch $@
+
+$(VENV)/docs.stamp: $(VENV)/test.stamp
+	@$(INSTALL) --editable ".[docs]"
+	@touch $@
+
+demo: $(VENV)/demo.stamp
+	@$(BIN)/thinc-nb demo
+
+test: test-main test-cuda-sim
+
+test-main: $(VENV)/test.stamp
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The simulator replaces numba.cuda when numba is imported: a process of its own.
+test-cuda-sim: $(VENV)/test.stamp
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m "cuda_sim and not slow" tests/cuda_sim
+
+test-all: $(VENV)/test.stamp
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not peer and not gpu"
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m cuda_sim tests/cuda_sim
+
+typecheck: mypy pyright
+
+mypy: $(VENV)/typecheck.stamp
+	$(BIN)/python -m mypy
+
+pyright: $(VENV)/typecheck.stamp
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+
+lint: $(VENV)/lint.stamp
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+
+format: $(VENV)/lint.stamp
+	$(BIN)/python -m ruff check --fix
+	$(BIN)/python -m ruff format
+
+bench: $(VENV)/bench.stamp
+	cd asv_benchmarks && ../$(BIN)/python -m asv machine --yes
+	cd asv_benchmarks && ../$(BIN)/python -m asv run --python=same $(ASV_ARGS)
+
+docs: $(VENV)/docs.stamp
+	$(BIN)/python -m pytest tests/test_docs.py
+	rm -rf build/docs
+	$(BIN)/python -m pdoc --output-directory build/docs thinc_nb
+
+clean:
+	rm -rf $(VENV) build dist demo-out .tox .hypothesis .mypy_cache .pytest_cache .ruff_cache asv_benchmarks/.asv
+	find src tests asv_benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

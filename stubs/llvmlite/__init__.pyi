@@ -1,0 +1,3 @@
+"""Only what thinc_nb uses."""
+
+__version__: str

@@ -1,0 +1,3 @@
+"""Only what thinc_nb uses."""
+
+from . import compiler as compiler, config as config, errors as errors, serialize as serialize, types as types

@@ -1,0 +1,3 @@
+"""Only what thinc_nb uses: pickling that keeps functions by value."""
+
+def dumps(obj: object) -> bytes: ...

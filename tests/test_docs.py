@@ -1,0 +1,154 @@
+"""Every code block of the documentation is run or checked, and every link inside the repository leads somewhere.
+
+Python blocks of one file share a namespace and run in order, in a fresh interpreter, as a reader would type them. Each
+line of a shell block has to name things that exist: make targets, tox environments, extras, files, subcommands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+DOCS = [
+    path for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))) if path.exists()
+]
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^(?P=indent)``` *$", re.DOTALL | re.MULTILINE
+)
+LINK = re.compile(r"\]\((?!\w+:|#)(?P<target>[^)#\s]+)")
+NOT_CODE = {"text", "diff", "toml", "ini"}
+
+# Reads [[language, line, code], ...] as its only argument. Each block is compiled at its own line, so tracebacks point
+# into the document.
+RUNNER = """
+import doctest, json, sys
+path, blocks = sys.argv[1], json.loads(sys.argv[2])
+names = {"__name__": "__main__"}
+for language, line, code in blocks:
+    if language == "pycon":
+        test = doctest.DocTestParser().get_doctest(code, names, path, path, line)
+        failed = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, clear_globs=False).failed
+        if failed:
+            sys.exit(1)
+        names = test.globs
+    else:
+        exec(compile("\\n" * line + code, path, "exec"), names)
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    path: Path
+    line: int
+    language: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT).as_posix()}:{self.line}"
+
+
+def blocks_of(path: Path) -> list[Block]:
+    text = path.read_text(encoding="utf-8")
+    return [
+        Block(path, text.count("\n", 0, match.start()) + 1, match["language"], dedent(match["code"]))
+        for match in FENCE.finditer(text)
+    ]
+
+
+BLOCKS = [block for path in DOCS for block in blocks_of(path)]
+WITH_PYTHON = sorted({block.path for block in BLOCKS if block.language in {"python", "pycon"}})
+COMMANDS = [
+    (block, line.removeprefix("$ "))
+    for block in BLOCKS
+    if block.language in {"sh", "bash", "console"}
+    for line in block.code.splitlines()
+    if line.startswith("$ ") or (block.language != "console" and line and not line.startswith("#"))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_code_block_says_what_language_it_is(block: Block) -> None:
+    assert block.language in NOT_CODE | {"python", "pycon", "sh", "bash", "console"}
+
+
+@pytest.mark.parametrize("path", WITH_PYTHON, ids=lambda path: path.name)
+def test_python_blocks_run(path: Path, tmp_path: Path) -> None:
+    blocks = [[b.language, b.line, b.code] for b in blocks_of(path) if b.language in {"python", "pycon"}]
+    command = [sys.executable, "-W", "error", "-c", RUNNER, str(path), json.dumps(blocks)]
+    # Another folder must not change which thinc_nb is found, even if PYTHONPATH is relative.
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path if entry),
+    }
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("block", "command"), COMMANDS, ids=str)
+def test_shell_command_names_things_that_exist(block: Block, command: str) -> None:
+    for part in re.split(r"&&|\|", command):
+        words = [word for word in shlex.split(part, comments=True) if not re.match(r"[A-Z_]+=", word)]
+        assert words, f"{block}: nothing to run in {command!r}"
+        problem = complaint(words)
+        assert problem is None, f"{block}: {command!r}: {problem}"
+
+
+def complaint(words: list[str]) -> str | None:
+    """What is wrong with a command, or None."""
+    program, arguments = Path(words[0]).name, words[1:]
+    if re.fullmatch(r"python[0-9.]*", program) and arguments[:1] == ["-m"]:
+        program, arguments = arguments[1], arguments[2:]
+    plain = [word for word in arguments if not word.startswith("-")]
+    if program == "make":
+        return missing(plain, set(re.findall(r"^([\w-]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)))
+    if program == "pip":
+        extras = {
+            extra.strip() for group in re.findall(r"\[([\w, ]+)\]", " ".join(plain)) for extra in group.split(",")
+        }
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        return missing(sorted(extras), set(project["optional-dependencies"]))
+    if program == "tox":
+        tox = ConfigParser()
+        tox.read(ROOT / "tox.ini")
+        named = {section.removeprefix("testenv:") for section in tox.sections()}
+        return missing(
+            [env for word in plain for env in word.split(",")], named | set(tox["tox"]["env_list"].split(", "))
+        )
+    if program in {"pytest", "mypy", "pyright", "ruff"}:
+        return missing([word for word in plain if "/" in word and not (ROOT / word.split("::")[0]).exists()], set())
+    if program in {"thinc-nb", "thinc_nb"}:
+        return None if runs([sys.executable, "-m", "thinc_nb", *plain[:1], "--help"]) else "no such subcommand"
+    if program in {"git", "cd"}:
+        return None
+    return f"test_docs.py does not know how to check {program!r}"
+
+
+def missing(names: list[str], known: set[str]) -> str | None:
+    unknown = [name for name in names if name not in known]
+    return f"there is no {', '.join(unknown)}" if unknown else None
+
+
+def runs(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, timeout=120).returncode == 0
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_links_into_the_repository_lead_somewhere(path: Path) -> None:
+    targets = LINK.findall(path.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (path.parent / target).exists()] == []
