@@ -17,8 +17,12 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-MIN_ELEMENTS = 1 << 18
-"""Elements of the first array for each thread, below which handing work over costs more than it brings."""
+MIN_ELEMENTS = 1 << 20
+"""Elements for each thread, below which a kernel stays serial.
+
+Handing work over takes 25 µs, which a quarter of this would be worth, but not beside BLAS: its threads go on spinning
+for a while after a product, and on two cores a kernel's second thread then waits 2 ms for one of them.
+"""
 
 
 def default_num_threads() -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ._compile import elementwise, rowwise
 from ._words import Int32s2d, Int64s1d, Reals1d, Reals2d, exp, lane, lanes, real
+from .activations import clip
 
 ZERO, ONE = 0.0, 1.0
 FIRST = np.int32(0)
@@ -80,10 +81,7 @@ def backprop_reduce_max(k: int, dy: Reals2d, dx: Reals2d, which: Int32s2d, offse
 @elementwise
 def exp_clipped(i: int, out: Reals1d, x: Reals1d) -> None:
     # Not the maximum subtracted, as in other softmaxes: Thinc's results are those of clipping.
-    v = x[i]
-    v = v if v < EXP_LIMIT or v != v else EXP_LIMIT  # noqa: PLR0124
-    v = v if v > -EXP_LIMIT or v != v else -EXP_LIMIT  # noqa: PLR0124
-    out[i] = exp(v)
+    out[i] = exp(clip(x[i], -EXP_LIMIT, EXP_LIMIT))
 
 
 @rowwise
