@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import api, compat, types
+    from . import api as api, compat as compat, types as types
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "api", "compat", "types"]
-
 
 if not TYPE_CHECKING:  # a checker that saw __getattr__ would accept any name
+    _LAZY = ("api", "compat", "types")
 
     def __getattr__(name: str) -> ModuleType:
         """Import a public module when it is first used: `thinc_nb.api`."""
-        if name in __all__:
+        if name in _LAZY:
             from importlib import import_module
 
             return import_module(f".{name}", __name__)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*globals(), *_LAZY})

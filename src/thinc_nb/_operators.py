@@ -1,0 +1,42 @@
+"""Operators between models, bound for the length of a ``with`` block.
+
+The bindings are a context variable: each thread and each asyncio task has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .model import Model
+
+__all__ = ["OPERATORS", "apply_operator", "define_operators"]
+
+OPERATORS = ("+", "-", "*", "@", "/", "//", "%", "**", "<<", ">>", "&", "^", "|")
+_NONE: Mapping[str, Callable[..., Any]] = {}
+_bound: ContextVar[Mapping[str, Callable[..., Any]]] = ContextVar("thinc_nb_operators", default=_NONE)
+
+
+@contextmanager
+def define_operators(operators: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    """Bind `operators`, and no others, inside the block."""
+    token = _bound.set(dict(operators))
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def apply_operator(symbol: str, left: Model[Any, Any], right: object) -> Model[Any, Any]:
+    """What `symbol` is bound to, called with both sides. TypeError if it is not bound."""
+    function = _bound.get().get(symbol)
+    if function is None:
+        raise TypeError(
+            f"Undefined operator: {symbol}. Bind it first, for instance: "
+            f'with Model.define_operators({{"{symbol}": chain}}): ...'
+        )
+    result: Model[Any, Any] = function(left, right)
+    return result

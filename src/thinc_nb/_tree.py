@@ -1,0 +1,236 @@
+"""The tree of nodes: walking, changing and copying it."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import TypeVar
+
+from ._arrays import is_xp_array
+from ._parameters import lay_out
+from .util import convert_recursive, iterate_recursive
+
+if TYPE_CHECKING:
+    from .backends import Ops
+    from .model import Model
+    from .shims.shim import Shim
+
+    Node = Model[Any, Any]
+
+__all__ = [
+    "change_attr_values",
+    "copy_tree",
+    "deep_copy",
+    "move_tree",
+    "path_to",
+    "remove_node",
+    "replace_node",
+    "set_dropout_rate",
+    "walk",
+    "wrap_model_recursive",
+]
+
+ModelT = TypeVar("ModelT", bound="Model[Any, Any]")
+
+
+def walk(root: Node, order: str) -> Iterator[Node]:
+    """Each node of the tree once, however many parents it has. ValueError if there is no such order."""
+    if order == "bfs":
+        return _walk_breadth_first(root)
+    if order in ("dfs_pre", "dfs_post"):
+        return _walk_depth_first(root, post_order=order == "dfs_post")
+    raise ValueError(f"Invalid order {order!r}, must be one of: bfs, dfs_pre, dfs_post")
+
+
+def _walk_breadth_first(root: Node) -> Iterator[Node]:
+    queue = deque([root])
+    seen: set[int] = set()
+    while queue:
+        node = queue.popleft()
+        if id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            queue.extend(node.layers)
+
+
+def _walk_depth_first(root: Node, *, post_order: bool) -> Iterator[Node]:
+    seen = {id(root)}
+    stack = [(root, iter(root.layers))]
+    if not post_order:
+        yield root
+    while stack:
+        node, rest = stack[-1]
+        child = next((layer for layer in rest if id(layer) not in seen), None)
+        if child is None:
+            stack.pop()
+            if post_order:
+                yield node
+        else:
+            seen.add(id(child))
+            if not post_order:
+                yield child
+            stack.append((child, iter(child.layers)))
+
+
+def path_to(root: Node, node: Node) -> str:
+    """How an error names a node: the names from the root to it, with the places in the lists of layers."""
+    parents: dict[int, tuple[Node, int]] = {}
+    for parent in walk(root, "bfs"):
+        for i, layer in enumerate(parent.layers):
+            parents.setdefault(id(layer), (parent, i))
+    parts: list[str] = []
+    while node is not root and id(node) in parents:
+        parent, i = parents[id(node)]
+        parts.append(f"layers[{i}] {node.name!r}")
+        node = parent
+    return " -> ".join([repr(root.name), *reversed(parts)])
+
+
+def remove_node(root: Node, node: Node) -> None:
+    """Take `node` out of all lists of layers below `root`, then unset the references that now leave the tree."""
+    for parent in list(walk(root, "bfs")):
+        parent.layers[:] = [layer for layer in parent.layers if layer is not node]
+    nodes = list(walk(root, "bfs"))
+    inside = {id(other) for other in nodes}
+    for other in nodes:
+        for name, ref in other._refs.items():
+            if ref is not None and id(ref) not in inside:
+                other._refs[name] = None
+
+
+def replace_node(root: Node, old: Node, new: Node) -> bool:
+    """Put `new` where `old` is: in lists of layers and in references. Whether `old` was in the tree."""
+    nodes = list(walk(root, "bfs"))
+    for node in nodes:
+        if node is old:
+            continue
+        node.layers[:] = [new if layer is old else layer for layer in node.layers]
+        for name, ref in node._refs.items():
+            if ref is old:
+                node._refs[name] = new
+    return any(node is old for node in nodes)
+
+
+@contextmanager
+def restored_after_error(root: Node) -> Iterator[None]:
+    """If the block fails, dimensions and parameters of the tree become what they were."""
+    before = [(node, dict(node._dims), dict(node._params)) for node in walk(root, "bfs")]
+    restorers = [parameter.restorer() for _, _, params in before for parameter in params.values()]
+    try:
+        yield
+    except BaseException:
+        for node, dims, params in before:
+            node._dims.clear()
+            node._dims.update(dims)
+            node._params.clear()
+            node._params.update(params)
+        for restore in restorers:
+            restore()
+        raise
+
+
+def copy_tree(root: ModelT) -> ModelT:
+    """A copy of the tree with new ids: arrays, attributes, shims, gradients, and references within the tree."""
+    nodes = list(walk(root, "bfs"))
+    twins = {id(node): node._blank_copy() for node in nodes}
+    shims: dict[int, Shim] = {}
+    # Keeps what is copied by value consistent: a node that is met in an attribute is its twin, operations are shared.
+    memo: dict[int, Any] = {id(node.ops): node.ops for node in nodes}
+    memo.update(twins)
+    for node in nodes:
+        twin = twins[id(node)]
+        twin._layers.extend(twins[id(layer)] for layer in node.layers)
+        for shim in node.shims:
+            if id(shim) not in shims:
+                shims[id(shim)] = shim.copy()
+            twin._shims.append(shims[id(shim)])
+        twin._refs.update((name, ref if ref is None else twins.get(id(ref), ref)) for name, ref in node._refs.items())
+        twin._attrs.update((name, _copy_value(value, memo)) for name, value in node._attrs.items())
+        twin._params.update((name, parameter.copy()) for name, parameter in node._params.items())
+        own = getattr(node, "__dict__", {})  # attributes of a subclass
+        for name, value in own.items():
+            setattr(twin, name, _copy_value(value, memo))
+    result = twins[id(root)]
+    lay_out(result)
+    if not isinstance(result, type(root)):
+        raise TypeError(f"the copy of {root!r} is a {type(result).__name__}")
+    return result
+
+
+def _copy_value(value: object, memo: dict[int, Any]) -> object:
+    try:
+        return copy.deepcopy(value, memo)
+    except TypeError:  # locks, open files, modules: nothing that two models could not share
+        return value
+
+
+def deep_copy(node: ModelT, memo: dict[int, Any]) -> ModelT:
+    """What `copy.deepcopy` gives: as in Thinc the id stays the same. Operations are shared."""
+    twin = type(node).__new__(type(node))
+    memo[id(node)] = twin
+    memo.setdefault(id(node.ops), node.ops)
+    for name, value in node.__getstate__().items():
+        setattr(twin, name, copy.deepcopy(value, memo))
+    return twin
+
+
+def move_tree(root: Node, ops: Ops) -> None:
+    """Run a tree with other operations, its arrays on their device. If an array cannot move, nothing changes."""
+    nodes = list(walk(root, "bfs"))
+    moved = []
+    for node in nodes:
+        params = {name: parameter.converted(ops.asarray) for name, parameter in node._params.items()}
+        attrs = {
+            name: convert_recursive(is_xp_array, ops.asarray, value)
+            for name, value in node._attrs.items()
+            if next(iterate_recursive(is_xp_array, value), None) is not None
+        }
+        moved.append((params, attrs))
+    for shim in {id(shim): shim for node in nodes for shim in node._shims}.values():
+        shim.to_device(ops.device_type, ops.device_id)
+    for node, (params, attrs) in zip(nodes, moved, strict=True):
+        node.ops = ops
+        node._params.update(params)
+        node._attrs.update(attrs)
+    lay_out(root)
+
+
+def wrap_model_recursive(model: Node, wrapper: Callable[[Node], ModelT]) -> ModelT:
+    """Wrap each node of a model with `wrapper`, the root last; the wrapped root is returned.
+
+    References to a node become references to its wrapper.
+    """
+    for node in list(walk(model, "bfs")):
+        if node is not model:
+            replace_node(model, node, wrapper(node))
+    return wrapper(model)
+
+
+def set_dropout_rate(model: ModelT, drop: float, attrs: Sequence[str] = ("dropout_rate",)) -> ModelT:
+    """Set the dropout rate on every node that has one of the attributes `attrs`. Returns the model.
+
+    A rate outside of 0..1 is a ValueError, and changes nothing.
+    """
+    if not 0.0 <= drop <= 1.0:
+        raise ValueError(f"the dropout rate must be between 0 and 1, got {drop}")
+    for node in walk(model, "bfs"):
+        for name in attrs:
+            if name in node._attrs:
+                node._attrs[name] = drop
+    return model
+
+
+def change_attr_values(model: ModelT, mapping: Mapping[str, Mapping[str, object]]) -> ModelT:
+    """Set attributes by the name of the node: ``{"dropout": {"dropout_rate": 0.2}}``. Returns the model.
+
+    Only attributes that a node has are changed; names that do not occur are passed over.
+    """
+    for node in walk(model, "bfs"):
+        for name, value in mapping.get(node.name, {}).items():
+            if name in node._attrs:
+                node._attrs[name] = value
+    return model
