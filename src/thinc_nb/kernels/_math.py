@@ -32,22 +32,12 @@ FRACTION_BITS = np.int32(23)
 # ln 2 in two parts, the first so short that its product with an exponent is exact (Cody & Waite, 1980).
 LN2_HIGH = 0.693359375
 LN2_LOW = -2.12194440e-4
-HIGH_BITS = np.int32(-0x1000)
-
-
-@inline
-def same(n: Real) -> Real:
-    """n, a small integer, which the compiler cannot know to be n: the mask takes nothing from it.
-
-    Kernels over rows let sums be reordered, and n * LN2_HIGH + n * LN2_LOW would become n * ln 2: 4 ulp.
-    """
-    return i32(n.view(i32) & HIGH_BITS).view(f32)
-
 
 # exp(x) = 2**n exp(r), n the integer nearest to x / ln 2. Adding 1.5 * 2**23 to x / ln 2 rounds it and leaves it in the
 # low bits of the sum; 127 more make these bits the exponent of 2**n. n ends at 127, where r grows to 0.694 and then
 # exp(r) overflows to inf by itself, and at -127, for which the bits are those of 0.
 EXP_LOWEST = -88.02
+BELOW_ANY_R = -1.0
 LOG2_E = 1.44269504088896341
 ROUNDER = 12583039.0
 ROUNDER_BITS = np.int32(0x4B40007F)
@@ -62,8 +52,9 @@ def exp_f32(x: Real) -> Real:
     c = max(x, EXP_LOWEST)
     bits = i32(min(f32(c * LOG2_E + ROUNDER).view(i32), HIGHEST_BITS))
     n = f32(i32(bits - ROUNDER_BITS))
-    r = c - n * LN2_HIGH
-    r = r - same(n) * LN2_LOW
+    # The max changes nothing. It keeps the two sums apart in kernels over rows, where sums may be reordered: 4 ulp.
+    r = max(c - n * LN2_HIGH, BELOW_ANY_R)
+    r = r - n * LN2_LOW
     p = E7
     p = p * r + E6
     p = p * r + E5

@@ -30,7 +30,7 @@ def relu(i: int, out: Reals1d, x: Reals1d) -> None:
 
 @elementwise
 def backprop_relu(i: int, dx: Reals1d, dy: Reals1d, y: Reals1d) -> None:
-    dx[i] = dy[i] if y[i] > ZERO else ZERO
+    dx[i] = ZERO if y[i] <= ZERO else dy[i]
 
 
 @elementwise

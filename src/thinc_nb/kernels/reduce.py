@@ -68,14 +68,10 @@ def reduce_max(k: int, out: Reals2d, which: Int32s2d, x: Reals2d, offsets: Int64
 @rowwise
 def backprop_reduce_max(k: int, dy: Reals2d, dx: Reals2d, which: Int32s2d, offsets: Int64s1d) -> None:
     start, end = offsets[k], offsets[k + 1]
-    best, place = dy[k], which[k]
-    width = best.shape[0]
     for r in range(start, end):
-        row = dx[r]
         step = np.int32(r - start)
-        for j in range(lane(), width, lanes()):
-            v, w = best[j], place[j]
-            row[j] = v if w == step else ZERO
+        for j in range(lane(), dx.shape[1], lanes()):
+            dx[r, j] = dy[k, j] if which[k, j] == step else ZERO
 
 
 @elementwise
@@ -95,10 +91,12 @@ def normalise_sequences(k: int, totals: Reals2d, out: Reals2d, offsets: Int64s1d
         row = out[r]
         for j in range(lane(), width, lanes()):
             total[j] += row[j]
+    for j in range(lane(), width, lanes()):
+        total[j] = ONE / total[j]
     for r in range(start, end):
         row = out[r]
         for j in range(lane(), width, lanes()):
-            row[j] /= total[j]
+            row[j] *= total[j]
 
 
 @rowwise
