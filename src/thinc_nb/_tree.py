@@ -85,9 +85,14 @@ def path_to(root: Node, node: Node) -> str:
     parts: list[str] = []
     while node is not root and id(node) in parents:
         parent, i = parents[id(node)]
-        parts.append(f"layers[{i}] {node.name!r}")
+        parts.append(f"layers[{i}] {_short(node.name)}")
         node = parent
-    return " -> ".join([repr(root.name), *reversed(parts)])
+    return " -> ".join([_short(root.name), *reversed(parts)])
+
+
+def _short(name: str) -> str:
+    """The name of a combination holds those of all its layers: its beginning and end say which it is."""
+    return repr(name if len(name) <= 60 else f"{name[:40]}…{name[-19:]}")
 
 
 def remove_node(root: Node, node: Node) -> None:

@@ -141,6 +141,9 @@ class Optimizer(AcceptsInstances):
     in `nr_update`, all by key.
     """
 
+    clears_gradients = True
+    """Each call leaves zeros in the gradient; `Model.finish_update` need not look."""
+
     __slots__ = (
         "L2_is_weight_decay",
         "_L2",

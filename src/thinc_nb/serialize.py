@@ -122,8 +122,16 @@ def _attrs_of(node: Node, root: Node, problems: list[str]) -> dict[str, bytes]:
         try:
             written[name] = serialize_attr(value, value, name, node)
         except TypeError as error:
-            problems.append(f"attribute {name!r} of {path_to(root, node)} is not written: {error}")
+            if not _is_program(value):
+                problems.append(f"attribute {name!r} of {path_to(root, node)} is not written: {error}")
     return written
+
+
+def _is_program(value: Any) -> bool:
+    """Functions and slices are part of the program that makes the model to load into: nothing is lost without them."""
+    if isinstance(value, tuple):
+        return any(_is_program(item) for item in value)
+    return isinstance(value, slice) or callable(value)
 
 
 def _little_endian(value: Any) -> Any:
