@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -28,13 +28,15 @@ from ..types import (
 )
 from ._base import OpsBase, described
 
+DType: TypeAlias = DTypes | np.dtype[Any] | None
+
 
 class ArrayOps(OpsBase):
     """`alloc`, `asarray` and `reshape` with their typed forms, and `as_contig`, `to_numpy`, `tile`, `insert_into`."""
 
     # --- new arrays
 
-    def alloc(self, shape: Shape | int, *, dtype: DTypes | None = "float32", zeros: bool = True) -> Any:
+    def alloc(self, shape: Shape | int, *, dtype: DType = "float32", zeros: bool = True) -> Any:
         """A new array on the device, filled with zeros unless told otherwise. A dtype of None means float64."""
         array = self._empty(tuple(shape) if isinstance(shape, Sequence) else (shape,), np.dtype(dtype))
         if zeros:

@@ -78,10 +78,11 @@ class Kernel(Generic[P]):
         if _threads.num_threads > 1 and self._divisible:
             work = max([values[place].size for place in self._arrays])
             parts = min(_threads.num_threads, work // _threads.MIN_ELEMENTS)
+        head: tuple[int, ...] = ()
         if self.shape == "items":
-            count, head = values[0].size, ()
+            count = values[0].size
         elif self.shape == "rows":
-            count, head = len(values[0]), ()
+            count = len(values[0])
         else:
             rows = len(values[0])
             count, head = -(-rows // self.cpu_rows), (self.cpu_rows, rows)
