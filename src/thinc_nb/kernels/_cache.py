@@ -8,6 +8,7 @@ and a read-only folder, a full disk or a damaged file costs time, not the run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -112,17 +113,7 @@ class KernelCache:
         from numba.core.serialize import dumps
 
         payload = dumps(result._reduce())
-        partial = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(hashlib.sha256(payload).digest()[:DIGEST_BYTES] + payload)
-            os.replace(partial, path)
-        except OSError as error:
-            try:
-                partial.unlink(missing_ok=True)
-            except OSError:
-                pass
-            _warn_once(str(path.parent), str(error))
+        write_whole(path, hashlib.sha256(payload).digest()[:DIGEST_BYTES] + payload)
 
     def flush(self) -> None:
         """Nothing is held in memory."""
@@ -140,6 +131,21 @@ class KernelCache:
         # The processor is part of the key: a home folder can be shared by machines that differ.
         key = hashlib.sha256(repr((self.name, signature, codegen.magic_tuple())).encode()).hexdigest()
         return folder / f"{self.name}-{key[:16]}.kernel"
+
+
+def write_whole(path: Path, data: bytes) -> bool:
+    """Write a file of the cache entirely or not at all. False if it cannot be, with a warning once a process."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        _warn_once(str(path.parent), str(error))
+        return False
+    return True
 
 
 @lru_cache(maxsize=None)

@@ -67,7 +67,7 @@ class Kernel(Generic[P]):
         if self._scalars:
             values = self._in_precision(values, np.float64 if double else np.float32)
         if not isinstance(decides, np.ndarray):
-            from ._cuda import launch
+            from ._launch import launch
 
             launch(self, "f64" if double else "f32", values)
             return

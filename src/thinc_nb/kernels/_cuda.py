@@ -9,12 +9,13 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from unittest import mock
 
 import numpy as np
 from numba import cuda, types
 from numba.core import config
+from numba.np.numpy_support import from_dtype
 
 from . import _keys
 from ._bind import Binder
@@ -23,6 +24,9 @@ from ._words import Key, Precision, Real
 
 if TYPE_CHECKING:
     from ._compile import Kernel
+
+ArrayKinds: TypeAlias = tuple[tuple[str, int] | None, ...]
+"""dtype and rank of each argument that is an array, None for the others."""
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 # The simulator runs each thread as a Python thread: few lanes show the same mistakes as many.
@@ -58,36 +62,10 @@ def over_blocks(first: int, last: int, block_rows: int, rows: int, args: tuple[A
 GRIDS: dict[str, Callable[..., None]] = {"items": over_items, "rows": over_rows, "blocks": over_blocks}
 
 
-def launch(kernel: Kernel[...], precision: Precision, args: tuple[Any, ...]) -> None:
-    """Run a kernel over arrays on the GPU, on the current stream."""
-    rows = int(args[0].size) if kernel.shape == "items" else len(args[0])
-    if rows == 0:
-        return
-    grid: tuple[int, ...]
-    if kernel.shape == "items":
-        count, grid, threads = rows, (rows,), (THREADS, 1)
-    else:
-        count = rows if kernel.shape == "rows" else kernel.blocks(rows, args[0])
-        grid, threads = (0, count), (LANES, ROWS_PER_BLOCK)
-        if kernel.shape == "blocks":
-            grid = (0, count, kernel.cuda_rows, rows)
-    per_block = threads[0] if kernel.shape == "items" else threads[1]
-    blocks = min(-(-count // per_block), MAX_BLOCKS)
-    compile_grid(kernel, precision)[blocks, threads, _stream()](*grid, args)
-
-
-def _stream() -> Any:
-    if SIMULATED:
-        return 0
-    import cupy
-
-    return cuda.external_stream(cupy.cuda.get_current_stream().ptr)
-
-
 @lru_cache(maxsize=None)
 def compile_grid(kernel: Kernel[...], precision: Precision) -> Any:
-    """The CUDA dispatcher of a grid over the kernel's body."""
-    return cuda.jit(fastmath=False)(_bound_grid(kernel, precision))
+    """The simulator's version of a grid over the kernel's body."""
+    return cuda.jit(_bound_grid(kernel, precision))
 
 
 def _bound_grid(kernel: Kernel[...], precision: Precision) -> Callable[..., None]:
@@ -95,12 +73,21 @@ def _bound_grid(kernel: Kernel[...], precision: Precision) -> Callable[..., None
     return binder(precision).bind(GRIDS[kernel.shape], name=kernel.name.replace(".", "_"), body=inner)
 
 
-def compile_ptx(kernel: Kernel[...], precision: Precision, capability: tuple[int, int]) -> str:
-    """The kernel's PTX for a compute capability such as (9, 0), from its annotations alone. Needs no GPU."""
-    head, arguments = argument_types(kernel, precision)
-    args = types.Tuple(arguments)
+def compile_ptx(
+    kernel: Kernel[...], precision: Precision, capability: tuple[int, int], kinds: ArrayKinds | None = None
+) -> str:
+    """The kernel's PTX for a compute capability such as (9, 0). Needs no GPU.
+
+    kinds: dtype and rank of each array among the arguments, where they are not those of the annotations.
+    """
+    head, declared = argument_types(kernel, precision)
+    given = kinds or (None,) * len(declared)
+    arguments = [
+        default if kind is None else types.Array(from_dtype(np.dtype(kind[0])), kind[1], "C")
+        for default, kind in zip(declared, given, strict=True)
+    ]
     with _pretended_device(capability):
-        ptx, _ = cuda.compile_ptx(_bound_grid(kernel, precision), (*head, args), cc=capability)
+        ptx, _ = cuda.compile_ptx(_bound_grid(kernel, precision), (*head, types.Tuple(tuple(arguments))), cc=capability)
     return str(ptx)
 
 

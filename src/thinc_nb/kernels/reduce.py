@@ -83,11 +83,14 @@ def exp_clipped(i: int, out: Reals1d, x: Reals1d) -> None:
 @rowwise
 def normalise_sequences(k: int, totals: Reals2d, out: Reals2d, offsets: Int64s1d) -> None:
     start, end = offsets[k], offsets[k + 1]
+    if start == end:
+        return
     total = totals[k]
+    first = out[start]
     width = total.shape[0]
     for j in range(lane(), width, lanes()):
-        total[j] = ZERO
-    for r in range(start, end):
+        total[j] = first[j]
+    for r in range(start + 1, end):
         row = out[r]
         for j in range(lane(), width, lanes()):
             total[j] += row[j]
