@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,10 @@ from thinc_nb.backends import (
     get_current_ops,
     get_ops,
     set_current_ops,
+    set_gpu_allocator,
     use_ops,
+    use_pytorch_for_gpu_memory,
+    use_tensorflow_for_gpu_memory,
 )
 
 
@@ -62,3 +67,30 @@ def test_arrays_know_their_ops():
     assert isinstance(get_array_ops([1]), NumpyOps)
     assert NumpyOps().xp is np
     assert (NumpyOps().name, NumpyOps().device_type, NumpyOps().device_id) == ("numpy", "cpu", -1)
+
+
+def test_an_allocator_is_made_once_and_set(monkeypatch):
+    made = []
+
+    class MemoryPool:
+        def __init__(self, allocator):
+            made.append(allocator.__name__)
+            self.malloc = allocator.__name__
+
+    current = []
+    cuda = SimpleNamespace(MemoryPool=MemoryPool, set_allocator=current.append)
+    monkeypatch.setattr("thinc_nb.compat.has_cupy", True, raising=False)
+    monkeypatch.setattr("thinc_nb.compat.cupy", SimpleNamespace(cuda=cuda), raising=False)
+    context = copy_context()
+    context.run(use_pytorch_for_gpu_memory)
+    context.run(use_tensorflow_for_gpu_memory)
+    context.run(set_gpu_allocator, "pytorch")
+    assert made == ["cupy_pytorch_allocator", "cupy_tensorflow_allocator"]
+    assert current == [*made, made[0]]
+
+
+def test_an_allocator_without_cupy_changes_nothing_and_an_unknown_one_is_refused(monkeypatch):
+    monkeypatch.setattr("thinc_nb.compat.has_cupy", False, raising=False)
+    use_pytorch_for_gpu_memory()
+    with pytest.raises(ValueError, match="Invalid 'gpu_allocator' argument: 'xx'"):
+        set_gpu_allocator("xx")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
 from .. import compat
 from ..kernels import get_num_threads, set_num_threads
+from ._cupy_allocators import cupy_pytorch_allocator, cupy_tensorflow_allocator
 from .cupy_ops import CupyOps
 from .mps_ops import MPSOps
 from .numpy_ops import NumpyOps
@@ -22,14 +23,20 @@ __all__ = [
     "NumpyOps",
     "Ops",
     "context_ops",
+    "context_pools",
     "contextvars_eq_thread_ops",
+    "cupy_pytorch_allocator",
+    "cupy_tensorflow_allocator",
     "get_array_ops",
     "get_current_ops",
     "get_num_threads",
     "get_ops",
     "set_current_ops",
+    "set_gpu_allocator",
     "set_num_threads",
     "use_ops",
+    "use_pytorch_for_gpu_memory",
+    "use_tensorflow_for_gpu_memory",
 ]
 
 if "THINC_NB_NUM_THREADS" in os.environ:
@@ -39,6 +46,12 @@ AppleOps = None
 """Ops of the separate package thinc-apple-ops in Thinc; MPSOps and numpy's own BLAS take its place."""
 
 context_ops: ContextVar[Ops | None] = ContextVar("context_ops", default=None)
+context_pools: ContextVar[dict[str, Any] | None] = ContextVar("context_pools", default=None)
+"""CuPy's memory pools on other frameworks' memory that were made here, by name."""
+_ALLOCATORS: dict[str, Callable[[int], Any]] = {
+    "pytorch": cupy_pytorch_allocator,
+    "tensorflow": cupy_tensorflow_allocator,
+}
 _NAMES: dict[str, type[Ops]] = {"numpy": NumpyOps, "cpu": NumpyOps, "cupy": CupyOps, "mps": MPSOps}
 
 
@@ -85,3 +98,31 @@ def use_ops(name: str, **kwargs: Any) -> Iterator[Ops]:
         yield ops
     finally:
         set_current_ops(current)
+
+
+def set_gpu_allocator(allocator: str) -> None:
+    """Let CuPy take its memory from the pool of "pytorch" or "tensorflow". ValueError for any other name.
+
+    Without it the two hold memory that the other one needs. Does nothing where CuPy is not installed.
+    """
+    if allocator not in _ALLOCATORS:
+        raise ValueError(
+            f"Invalid 'gpu_allocator' argument: '{allocator}'. Available allocators are: 'pytorch', 'tensorflow'"
+        )
+    if not compat.has_cupy:
+        return
+    pools = context_pools.get() or {}
+    if allocator not in pools:
+        pools = {**pools, allocator: compat.cupy.cuda.MemoryPool(allocator=_ALLOCATORS[allocator])}
+        context_pools.set(pools)
+    compat.cupy.cuda.set_allocator(pools[allocator].malloc)
+
+
+def use_pytorch_for_gpu_memory() -> None:
+    """Let CuPy take its memory from PyTorch's pool. ImportError, from the first allocation, if that is missing."""
+    set_gpu_allocator("pytorch")
+
+
+def use_tensorflow_for_gpu_memory() -> None:
+    """Let CuPy take its memory from TensorFlow's pool. ImportError, from the first allocation, if that is missing."""
+    set_gpu_allocator("tensorflow")
