@@ -87,7 +87,8 @@ def test_maxout():
         agree(kernel, np.zeros(20, "f"), np.zeros(20, "i"), reals(20 * pieces), written=(0, 1))
     x = reals(3, 5, 4)
     agree(maxout.maxout, np.zeros((3, 5), "f"), np.zeros((3, 5), "i"), x, written=(0, 1))
-    agree(maxout.backprop_maxout, np.ones((3, 5, 4), "f"), reals(3, 5), x.argmax(axis=2).astype("i"))
+    which = x.argmax(axis=2).astype("i").reshape(-1)
+    agree(maxout.backprop_maxout, reals(15), which, np.ones(60, "f"), 4, written=(2,))
 
 
 def test_windows():

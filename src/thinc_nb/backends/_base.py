@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from .._arrays import is_xp_array, to_cpu
 from ..kernels import Kernel
 from ..types import DeviceTypes
 
@@ -56,7 +58,14 @@ class OpsBase:
         if not isinstance(X, self.xp.ndarray):
             if isinstance(X, np.ndarray) or type(X).__module__.partition(".")[0] == "cupy":
                 raise TypeError(f"{what} must live on the device of {type(self).__name__}, got {described(X)}")
-            X = self.xp.asarray(X)
+            if not isinstance(X, (list, tuple, int, float, np.generic)):
+                raise TypeError(f"{what} must be an array, got {described(X)}")
+            try:
+                X = self.xp.asarray(X)
+            except (ValueError, TypeError, OverflowError) as error:
+                raise ValueError(f"{what} must be an array, got a {type(X).__name__} that is none: {error}") from error
+        if not X.dtype.isnative:
+            X = X.astype(X.dtype.newbyteorder("="))
         if ndim is not None and X.ndim != ndim:
             raise ValueError(f"{what} must have {ndim} dimensions, got {described(X)}")
         return X
@@ -119,6 +128,36 @@ def check_lengths(what: str, lengths: Any, rows: int) -> None:
     if lengths.size and int(lengths.min()) < 0:
         position = int((lengths < 0).nonzero()[0][0])
         raise ValueError(f"{what}: lengths must not be negative, got {int(lengths[position])} at position {position}")
-    total = int(lengths.sum())
+    # In float64, where the sum of 64-bit lengths cannot wrap to the right number.
+    total = int(lengths.sum(dtype="float64"))
     if total != rows:
         raise ValueError(f"{what}: lengths add up to {total}, but there are {rows} rows")
+
+
+def check_integer(what: str, value: Any, lowest: int, highest: int = 2**31 - 1) -> int:
+    """The value as an integer. TypeError if it is none, ValueError if it is out of bounds."""
+    try:
+        integer = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} must be an integer, got {described(value)}") from None
+    if not lowest <= integer <= highest:
+        raise ValueError(f"{what} must be at least {lowest} and at most {highest}, got {integer}")
+    return integer
+
+
+def host_lengths(what: str, lengths: Any) -> list[int]:
+    """Lengths, a list or an array of any device, as Python integers. ValueError if one is negative."""
+    listed: list[int]
+    if isinstance(lengths, (list, tuple)):
+        try:
+            listed = [operator.index(size) for size in lengths]
+        except TypeError:
+            raise TypeError(f"{what} must be integers, got {lengths!r:.80}") from None
+    elif is_xp_array(lengths) and lengths.ndim == 1 and (lengths.dtype.kind in "iu" or lengths.size == 0):
+        listed = to_cpu(lengths).tolist()
+    else:
+        raise TypeError(f"{what} must be a list or an array of integers of 1 dimension, got {described(lengths)}")
+    if listed and min(listed) < 0:
+        position = listed.index(min(listed))
+        raise ValueError(f"{what} must not be negative, got {listed[position]} at position {position}")
+    return listed

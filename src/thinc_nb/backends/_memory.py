@@ -60,6 +60,13 @@ class Pool:
 
 
 def _map(size: int) -> mmap.mmap:
+    try:
+        return _anonymous(size)
+    except (OSError, OverflowError) as error:
+        raise MemoryError(f"cannot allocate an array of {size} bytes: {error}") from error
+
+
+def _anonymous(size: int) -> mmap.mmap:
     if sys.platform == "win32":
         return mmap.mmap(-1, size)
     # Private: mmap's default would leave a forked child and its parent with the same memory.

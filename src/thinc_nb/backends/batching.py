@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice, pairwise
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import numpy as np
 
 from .._arrays import get_array_module, is_xp_array
 from ..types import Batchable, Ints1d, Pairs, SizedGenerator
-from ._base import OpsBase, described
+from ._base import OpsBase, check_integer, described
 
 BatchT = TypeVar("BatchT", bound=Batchable)
 
@@ -53,7 +54,7 @@ class BatchingOps(OpsBase):
                 raise ValueError(f"multibatch: expected sequences, got {type(each).__name__} at position {place}")
             if len(each) != len(sequence):
                 raise ValueError(
-                    f"multibatch: sequences must have one length, got {len(sequence)} and {len(each)} at position {place}"
+                    f"multibatch: sequences must have one length: {len(sequence)}, {len(each)} at position {place}"
                 )
 
         def select(rows: Ints1d) -> list[Any]:
@@ -74,6 +75,7 @@ def _batches(
     buffer: int,
 ) -> SizedGenerator[BatchOfT]:
     sizes = _sizes(what, size, count)
+    buffer = max(1, min(check_integer(f"{what}: buffer", buffer, -sys.maxsize, sys.maxsize), len(sizes)))
     bounds = [0, *accumulate(sizes)]
     rows = np.arange(count)
 
@@ -84,7 +86,7 @@ def _batches(
             np.random.shuffle(rows)
         order = rows.copy()
         batches = (select(order[start:end]) for start, end in pairwise(bounds))
-        while made := list(islice(batches, max(1, buffer))):
+        while made := list(islice(batches, buffer)):
             yield from made
 
     return SizedGenerator(iterate, len(sizes))
@@ -121,6 +123,8 @@ def _sizes(what: str, size: Any, count: int) -> list[int]:
 def _is_sequence(obj: Any) -> bool:
     if isinstance(obj, Pairs):
         return _is_sequence(obj.one) and _is_sequence(obj.two)
+    if is_xp_array(obj):
+        return obj.ndim > 0
     return hasattr(obj, "__len__") and hasattr(obj, "__getitem__") and not isinstance(obj, Mapping)
 
 

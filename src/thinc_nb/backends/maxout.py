@@ -37,5 +37,5 @@ class MaxoutOps(OpsBase):
             raise ValueError(f"backprop_maxout: dY is {described(dY)}, but which is {described(which)}")
         check_indices("backprop_maxout: which", pieces, P, "pieces")
         dX: Floats3d = self._empty((*dY.shape, P), dY.dtype)
-        kernels.backprop_maxout(dX, dY, pieces)
+        kernels.backprop_maxout(dY.reshape(-1), pieces.reshape(-1), dX.reshape(-1), P)
         return dX

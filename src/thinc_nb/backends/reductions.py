@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._arrays import is_xp_array
 from ..kernels import reduce as kernels
 from ..types import ArrayT, Floats2d, Ints1d, Ints2d
 from ._base import OpsBase, check_lengths, described
@@ -45,7 +44,8 @@ class ReductionOps(OpsBase):
         filled = ends > starts
         if not filled.all():
             starts, dY = starts[filled], dY[filled]
-        return self._rows_at(int(bounds[-1]) if len(bounds) else 0, starts, dY)
+        dX: ArrayT = self._rows_at(int(bounds[-1]) if len(bounds) else 0, starts, dY)
+        return dX
 
     def reduce_last(self, X: ArrayT, lengths: Ints1d) -> tuple[ArrayT, Ints1d]:
         """The last row of each sequence, and which rows those are (sequences,), int64.
@@ -68,7 +68,8 @@ class ReductionOps(OpsBase):
             raise ValueError(f"backprop_reduce_last: d_lasts is {described(dY)}, but lasts is {described(places)}")
         if len(places) and (int(places[0]) < 0 or bool((places[1:] <= places[:-1]).any())):
             raise ValueError("backprop_reduce_last: lasts must not be negative and must rise")
-        return self._rows_at(int(places[-1]) + 1 if len(places) else 0, places, dY)
+        dX: ArrayT = self._rows_at(int(places[-1]) + 1 if len(places) else 0, places, dY)
+        return dX
 
     def reduce_max(self, X: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Ints2d]:
         """The largest value of each column in each sequence, and in which of its rows it is, the first where several.
@@ -93,14 +94,14 @@ class ReductionOps(OpsBase):
             raise ValueError(f"backprop_reduce_max: d_maxes is {described(dY)}, but which is {described(which)}")
         lengths, offsets = self._offsets("backprop_reduce_max", lengths, None, shortest=1, sequences=len(dY))
         # Negative ones are large when read as unsigned: one comparison sees both.
-        outside = which.view("uint32") >= lengths.view("uint64")[:, None]
+        outside = which.view("uint32") >= lengths.astype("uint32")[:, None]
         if outside.any():
             k, column = (int(axis[0]) for axis in outside.nonzero())
             raise IndexError(
                 f"backprop_reduce_max: which is {int(which[k, column])} at position {(k, column)}, but sequence {k} "
                 f"has {int(lengths[k])} rows"
             )
-        dX = self._empty((int(offsets[-1]), dY.shape[1]), dY.dtype)
+        dX: Floats2d = self._empty((int(offsets[-1]), dY.shape[1]), dY.dtype)
         kernels.backprop_reduce_max(dY, dX, which, offsets)
         return dX
 
@@ -128,7 +129,7 @@ class ReductionOps(OpsBase):
         """
         X = self._reals("softmax_sequences: Xs", Xs, 2)
         lengths, offsets = self._offsets("softmax_sequences", lengths, len(X))
-        Y = self._empty(X.shape, X.dtype)
+        Y: Floats2d = self._empty(X.shape, X.dtype)
         kernels.exp_clipped(Y.reshape(-1), X.reshape(-1))
         kernels.normalise_sequences(self._empty((len(lengths), X.shape[1]), X.dtype), Y, offsets)
         return Y
@@ -141,21 +142,21 @@ class ReductionOps(OpsBase):
         if d.shape != y.shape:
             raise ValueError(f"backprop_softmax_sequences: dY is {described(dY)}, but Y is {described(Y)}")
         lengths, offsets = self._offsets("backprop_softmax_sequences", lengths, len(y))
-        dX = self._empty(y.shape, y.dtype)
+        dX: Floats2d = self._empty(y.shape, y.dtype)
         kernels.backprop_softmax_sequences(self._empty((len(lengths), y.shape[1]), y.dtype), dX, d, y, offsets)
         return dX
 
-    def _sums(self, what: str, X: Any, lengths: Any, *, mean: bool) -> Any:
+    def _sums(self, what: str, X: Any, lengths: Any, *, mean: bool) -> Floats2d:
         X = self._reals(f"{what}: X", X, 2)
         lengths, offsets = self._offsets(what, lengths, len(X))
-        sums = self._empty((len(lengths), X.shape[1]), X.dtype)
+        sums: Floats2d = self._empty((len(lengths), X.shape[1]), X.dtype)
         kernels.reduce_sum(sums, X, offsets, int(mean))
         return sums
 
-    def _backprop_sums(self, what: str, d_sums: Any, lengths: Any, *, mean: bool) -> Any:
+    def _backprop_sums(self, what: str, d_sums: Any, lengths: Any, *, mean: bool) -> Floats2d:
         dY = self._reals(what, d_sums, 2)
         _, offsets = self._offsets(what.partition(":")[0], lengths, None, sequences=len(dY))
-        dX = self._empty((int(offsets[-1]), dY.shape[1]), dY.dtype)
+        dX: Floats2d = self._empty((int(offsets[-1]), dY.shape[1]), dY.dtype)
         kernels.backprop_reduce_sum(dY, dX, offsets, int(mean))
         return dX
 
@@ -168,20 +169,26 @@ class ReductionOps(OpsBase):
         shortest: int = 0,
         sequences: int | None = None,
     ) -> tuple[Any, Any]:
-        """Lengths as int64, and where each sequence starts, with the end of the last: (sequences + 1,), int64.
+        """Lengths as an array, and where each sequence starts, with the end of the last: (sequences + 1,), int64.
 
         Checks that no length is below `shortest` and, where given, that there are this many sequences and rows.
         """
-        sizes = self._ints(f"{what}: lengths", lengths, 1, "int64")
+        sizes: Any = lengths
+        # The usual case without the conversion's checks: they take as long as the reductions of a small batch.
+        if not (isinstance(sizes, self.xp.ndarray) and sizes.ndim == 1 and sizes.dtype.char in "ilq"):
+            sizes = self._ints(f"{what}: lengths", lengths, 1, "int64")
         if sequences is not None and len(sizes) != sequences:
             raise ValueError(f"{what}: there are {sequences} sequences, but lengths is {described(sizes)}")
+        offsets = self.xp.empty(len(sizes) + 1, dtype="int64")
+        offsets[0] = 0
+        sizes.cumsum(out=offsets[1:])
+        if len(sizes) and int(sizes.max()) * len(sizes) >= 2**62:
+            # Their sum may have wrapped around.
+            raise ValueError(f"{what}: lengths must be those of arrays, got {int(sizes.max())}")
         if len(sizes) and int(sizes.min()) < shortest:
             position = int((sizes < shortest).nonzero()[0][0])
             bound = "must not be negative" if shortest == 0 else f"must be at least {shortest}"
             raise ValueError(f"{what}: lengths {bound}, got {int(sizes[position])} at position {position}")
-        offsets = self._empty((len(sizes) + 1,), "int64")
-        offsets[0] = 0
-        self.xp.cumsum(sizes, out=offsets[1:])
         if rows is not None and int(offsets[-1]) != rows:
             check_lengths(what, sizes, rows)
         return sizes, offsets
@@ -193,8 +200,7 @@ class ReductionOps(OpsBase):
         return out
 
     def _array_of_rows(self, what: str, X: Any) -> Any:
-        if not is_xp_array(X):
-            X = self.xp.asarray(X)
+        X = self._array(what, X, None)
         if X.ndim == 0:
             raise ValueError(f"{what} must have at least 1 dimension, got {described(X)}")
         return X

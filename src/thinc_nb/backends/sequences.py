@@ -7,7 +7,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from .._arrays import is_xp_array, to_cpu
+from .._arrays import is_xp_array
 from ..types import (
     ArrayT,
     ArrayXd,
@@ -20,7 +20,7 @@ from ..types import (
     List2d,
     Padded,
 )
-from ._base import OpsBase, described
+from ._base import OpsBase, check_integer, described, host_lengths
 
 
 class SequenceOps(OpsBase):
@@ -44,28 +44,35 @@ class SequenceOps(OpsBase):
         array of `ndim_if_empty` dimensions, float32 unless `dtype` says otherwise. ValueError if the sequences differ
         in more than length and dtype.
         """
-        if X is None or len(X) == 0:
-            return self.xp.zeros((0,) * ndim_if_empty, dtype=dtype or "float32")
-        _check_arrays("flatten: X", X)
-        arrays = [x for x in X if x.size]
+        pad = check_integer("flatten: pad", pad, -(2**31))
+        wanted = None if dtype is None else _dtype("flatten: dtype", dtype)
+        sequences = [] if X is None else _arrays("flatten: X", X)
+        if not sequences:
+            shape = (0,) * check_integer("flatten: ndim_if_empty", ndim_if_empty, 0, 32)
+            return self.xp.zeros(shape, dtype=wanted or "float32")
+        arrays = [x for x in sequences if x.size]
         if not arrays:
-            rows = sum(len(x) for x in X if x.shape[1:] == X[0].shape[1:])
-            return self.xp.zeros((rows, *X[0].shape[1:]), dtype=dtype or X[0].dtype)
+            first = sequences[0]
+            rows = sum(len(x) for x in sequences if x.shape[1:] == first.shape[1:])
+            return self.xp.zeros((rows, *first.shape[1:]), dtype=wanted or first.dtype)
         first = arrays[0]
         if pad > 0:
             zeros = self.xp.zeros((pad, *first.shape[1:]), dtype=first.dtype)
             arrays = [zeros, *(x for array in arrays for x in (array, zeros))]
-        for x in arrays:
-            if x.shape[1:] != first.shape[1:]:
-                raise ValueError(
-                    f"flatten: sequences must differ in length only, got {described(first)} and {described(x)}"
-                )
+        if len({x.shape[1:] for x in arrays}) > 1:
+            other = next(x for x in arrays if x.shape[1:] != first.shape[1:])
+            raise ValueError(
+                f"flatten: sequences must differ in length only, got {described(first)} and {described(other)}"
+            )
         given = {x.dtype for x in arrays}
-        result = np.dtype(dtype) if dtype else given.pop() if len(given) == 1 else np.result_type(*given)
+        result = wanted or (first.dtype if len(given) == 1 else np.result_type(*given))
+        for dtype_in in given:
+            if dtype_in.kind not in "biufc" and result.kind in "biufc":
+                raise TypeError(f"flatten: X holds {dtype_in}, which does not make {result}")
         if result.hasobject:
             # Recycled memory holds no valid references.
             return self.xp.concatenate(arrays).astype(result, copy=False)
-        out = self._empty((sum(x.shape[0] for x in arrays), *first.shape[1:]), result)
+        out = self._empty((sum(map(len, arrays)), *first.shape[1:]), result)
         return self.xp.concatenate(arrays, out=out, casting="unsafe")
 
     def unflatten(self, X: ArrayT, lengths: Ints1d | Sequence[int], pad: int = 0) -> list[ArrayT]:
@@ -73,8 +80,11 @@ class SequenceOps(OpsBase):
 
         ValueError if a length is negative, or if lengths and padding do not add up to n.
         """
-        sizes = _host_lengths("unflatten", lengths)
-        rows: Any = self.xp.asarray(X)
+        sizes = host_lengths("unflatten: lengths", lengths)
+        pad = check_integer("unflatten: pad", pad, -(2**31))
+        rows: Any = self._array("unflatten: X", X, None)
+        if rows.ndim == 0:
+            raise ValueError(f"unflatten: X must have at least 1 dimension, got {described(rows)}")
         sequences: list[ArrayT] = []
         end = 0
         for size in sizes:
@@ -103,17 +113,17 @@ class SequenceOps(OpsBase):
         The second dimension is rounded up to a multiple of `round_to`. ValueError for an empty list, and if the
         sequences differ in more than length.
         """
-        if round_to < 1:
-            raise ValueError(f"pad: round_to must be at least 1, got {round_to}")
-        if len(seqs) == 0:
+        round_to = check_integer("pad: round_to", round_to, 1)
+        sequences = _alike("pad", seqs)
+        if not sequences:
             raise ValueError("pad: there must be at least one sequence")
-        steps = _longest("pad", seqs)
-        steps = -(-steps // round_to) * round_to
-        first = seqs[0]
-        out = self._new((len(seqs), steps, *first.shape[1:]), first.dtype)
-        for row, sequence in zip(out, seqs, strict=True):
+        first = sequences[0]
+        steps = -(-max(map(len, sequences)) // round_to) * round_to
+        out = self._new((len(sequences), steps, *first.shape[1:]), first.dtype)
+        blank = self.xp.zeros((), dtype=first.dtype)
+        for row, sequence in zip(out, sequences, strict=True):
             row[: len(sequence)] = sequence
-            row[len(sequence) :] = 0
+            row[len(sequence) :] = blank
         return out
 
     @overload
@@ -130,15 +140,15 @@ class SequenceOps(OpsBase):
 
         ValueError if there are not k lengths from 0 to n.
         """
-        sizes = _host_lengths("unpad", lengths)
-        if padded.ndim < 2 or len(sizes) != len(padded):
-            raise ValueError(f"unpad: padded is {described(padded)}, but there are {len(sizes)} lengths")
-        if sizes and max(sizes) > padded.shape[1]:
+        sizes = host_lengths("unpad: lengths", lengths)
+        rows: Any = self._array("unpad: padded", padded, None)
+        if rows.ndim < 2 or len(sizes) != len(rows):
+            raise ValueError(f"unpad: padded is {described(rows)}, but there are {len(sizes)} lengths")
+        if sizes and max(sizes) > rows.shape[1]:
             position = sizes.index(max(sizes))
             raise ValueError(
-                f"unpad: the length at position {position} is {sizes[position]}, but padded is {described(padded)}"
+                f"unpad: the length at position {position} is {sizes[position]}, but padded is {described(rows)}"
             )
-        rows: Any = padded
         return [row[:size] for row, size in zip(rows, sizes, strict=True)]
 
     def list2padded(self, seqs: Sequence[Floats2d] | Sequence[Ints2d]) -> Padded:
@@ -146,22 +156,24 @@ class SequenceOps(OpsBase):
 
         An empty list gives float32 data (0, 0, 0). ValueError if the sequences differ in more than length.
         """
-        count = len(seqs)
-        if count == 0:
+        sequences = _alike("list2padded", seqs)
+        if not sequences:
             none: Any = self.xp.zeros((0,), dtype="int32")
             return Padded(self.xp.zeros((0, 0, 0), dtype="float32"), none, none.copy(), none.copy())
-        steps = _longest("list2padded", seqs)
-        if seqs[0].ndim != 2:
-            raise ValueError(f"list2padded: sequences must have 2 dimensions, got {described(seqs[0])}")
-        rising = np.array([len(sequence) for sequence in seqs], dtype="int32")
+        first = sequences[0]
+        if first.ndim != 2:
+            raise ValueError(f"list2padded: sequences must have 2 dimensions, got {described(first)}")
+        count, steps = len(sequences), max(map(len, sequences))
+        rising = np.array([len(sequence) for sequence in sequences], dtype="int32")
         order = rising.argsort(kind="stable")
         rising = rising[order]
         size_at_t = count - rising.searchsorted(np.arange(steps), side="right")
         order, lengths = order[::-1], rising[::-1]
-        data = self._new((steps, count, seqs[0].shape[1]), seqs[0].dtype)
+        data = self._new((steps, count, first.shape[1]), first.dtype)
+        blank = self.xp.zeros((), dtype=first.dtype)
         for place, (index, size) in enumerate(zip(order.tolist(), lengths.tolist(), strict=True)):
-            data[:size, place] = seqs[index]
-            data[size:, place] = 0
+            data[:size, place] = sequences[index]
+            data[size:, place] = blank
         xp = self.xp
         return Padded(
             data,
@@ -175,9 +187,11 @@ class SequenceOps(OpsBase):
 
         ValueError if lengths or indices do not fit the data.
         """
-        data: Any = padded.data
-        sizes = _host_lengths("padded2list", padded.lengths)
-        indices = to_cpu(padded.indices).tolist()
+        if not isinstance(padded, Padded):
+            raise TypeError(f"padded2list: padded must be a Padded, got {described(padded)}")
+        data: Any = self._array("padded2list: data", padded.data, None)
+        sizes = host_lengths("padded2list: lengths", padded.lengths)
+        indices = host_lengths("padded2list: indices", padded.indices)
         if data.ndim != 3 or len(sizes) != data.shape[1] or sorted(indices) != list(range(len(sizes))):
             raise ValueError(
                 f"padded2list: data is {described(data)}, so there must be a length and an index for each of its "
@@ -185,9 +199,12 @@ class SequenceOps(OpsBase):
             )
         if sizes and max(sizes) > len(data):
             raise ValueError(f"padded2list: data is {described(data)}, but a sequence has length {max(sizes)}")
+        # One copy of all, and each sequence a part of it: many small copies take four times as long.
+        rows = self._new((data.shape[1], data.shape[0], data.shape[2]), data.dtype)
+        rows[...] = data.swapaxes(0, 1)
         sequences: list[Any] = [None] * len(sizes)
-        for place, (size, index) in enumerate(zip(sizes, indices, strict=True)):
-            sequences[index] = data[:size, place].copy()
+        for row, size, index in zip(rows, sizes, indices, strict=True):
+            sequences[index] = row[:size]
         return sequences
 
     def _new(self, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -195,31 +212,31 @@ class SequenceOps(OpsBase):
         return self.xp.zeros(shape, dtype=dtype) if dtype.hasobject else self._empty(shape, dtype)
 
 
-def _check_arrays(what: str, arrays: Sequence[Any]) -> None:
-    for place, x in enumerate(arrays):
-        if not is_xp_array(x) or x.ndim == 0:
+def _arrays(what: str, arrays: Any) -> list[Any]:
+    """The arrays of a list, or of an array's first dimension. Errors name what is none."""
+    if (is_xp_array(arrays) and arrays.ndim == 0) or (not is_xp_array(arrays) and not isinstance(arrays, Sequence)):
+        raise TypeError(f"{what} must be a list of arrays, got {described(arrays)}")
+    listed = list(arrays)
+    for place, x in enumerate(listed):
+        # numpy's class first: most often it is, and asking directly is twice as fast.
+        if not (isinstance(x, np.ndarray) or is_xp_array(x)) or x.ndim == 0:
             raise ValueError(f"{what} must hold arrays of at least 1 dimension, got {described(x)} at position {place}")
+    return listed
 
 
-def _longest(what: str, seqs: Sequence[ArrayXd]) -> int:
-    """The length of the longest sequence. ValueError if they differ in more than length."""
-    _check_arrays(f"{what}: seqs", seqs)
-    first = seqs[0]
-    for x in seqs:
+def _alike(what: str, seqs: Any) -> list[Any]:
+    """The sequences. ValueError if they differ in more than length."""
+    listed = _arrays(f"{what}: seqs", seqs)
+    first: Any = listed[0] if listed else None
+    for x in listed:
         if x.shape[1:] != first.shape[1:] or x.dtype != first.dtype:
             raise ValueError(f"{what}: sequences must differ in length only, got {described(first)} and {described(x)}")
-    return max(len(x) for x in seqs)
-
-
-def _host_lengths(what: str, lengths: Ints1d | Sequence[int]) -> list[int]:
-    """Lengths as Python integers. TypeError if they are no integers, ValueError if one is negative."""
-    sizes = to_cpu(lengths) if is_xp_array(lengths) else np.asarray(lengths)
-    if sizes.size and sizes.dtype.kind not in "iub":
-        raise TypeError(f"{what}: lengths must be integers, got {described(sizes)}")
-    if sizes.ndim != 1:
-        raise ValueError(f"{what}: lengths must have 1 dimension, got {described(sizes)}")
-    listed: list[int] = sizes.tolist()
-    if listed and min(listed) < 0:
-        position = listed.index(min(listed))
-        raise ValueError(f"{what}: lengths must not be negative, got {listed[position]} at position {position}")
     return listed
+
+
+def _dtype(what: str, dtype: Any) -> np.dtype[Any]:
+    try:
+        known: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{what} must be the name of a dtype, got {dtype!r}") from None
+    return known

@@ -47,6 +47,8 @@ class Kernel(Generic[P]):
         parameters = list(body.__annotations__.items())[:-1]
         self.annotations: list[tuple[str, str]] = parameters[3 if shape == "blocks" else 1 :]
         kinds = [kind for _, kind in self.annotations]
+        if not all(isinstance(kind, str) for kind in kinds):
+            raise TypeError(f"{self.name}: annotations must be strings: from __future__ import annotations")
         self._scalars = tuple(place for place, kind in enumerate(kinds) if kind == "float")
         self._decides = next((place for place, kind in enumerate(kinds) if kind.startswith("Reals")), 0)
         self._counter = next((place for place, kind in enumerate(kinds) if kind == "Start"), None)

@@ -1,0 +1,69 @@
+"""position_encode against its formula, and Thinc's results."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from thinc_nb.backends import NumpyOps
+
+ops = NumpyOps()
+
+
+@pytest.mark.parametrize("D", range(9))
+@pytest.mark.parametrize("period", [10000, 100, 1])
+def test_columns_are_sines_and_cosines_of_falling_frequency(D, period):
+    table = ops.position_encode(7, D, period=period)
+    assert table.shape == (7, D)
+    assert table.dtype == "float32"
+    assert table.flags.c_contiguous
+    for column in range(D):
+        pair = min(column // 2, max(D // 2 - 1, 0))
+        angles = np.arange(7) / period ** (4 * pair / D)
+        np.testing.assert_allclose(table[:, column], np.cos(angles) if column % 2 else np.sin(angles), atol=1e-6)
+
+
+def test_results_of_thinc():
+    np.testing.assert_array_equal(
+        ops.position_encode(3, 5)[1:],
+        np.array(
+            [
+                [
+                    0.8414709568023682,
+                    0.5403022766113281,
+                    0.0006309572490863502,
+                    0.9999998211860657,
+                    0.0006309572490863502,
+                ],
+                [
+                    0.9092974066734314,
+                    -0.416146844625473,
+                    0.0012619142653420568,
+                    0.9999992251396179,
+                    0.0012619142653420568,
+                ],
+            ],
+            "f",
+        ),
+    )
+
+
+def test_the_result_may_be_written_elsewhere():
+    out = np.ones((3, 4), "f")
+    assert ops.position_encode(3, 4, out=out) is out
+    np.testing.assert_array_equal(out, ops.position_encode(3, 4))
+    exact = ops.position_encode(3, 4, out=np.ones((3, 8))[:, ::2])
+    assert exact.dtype == "float64"
+    np.testing.assert_allclose(exact[2], [np.sin(2), np.cos(2), np.sin(2e-4), np.cos(2e-4)], rtol=1e-15)
+
+
+@pytest.mark.parametrize(("N", "D", "period"), [(-1, 4, 100), (3, -1, 100), (3, 4, 0)])
+def test_sizes_that_make_no_sense_are_refused(N, D, period):
+    with pytest.raises(ValueError, match=r"position_encode: (N|D|period) must be at least"):
+        ops.position_encode(N, D, period)
+
+
+@pytest.mark.parametrize("out", [np.zeros((2, 4), "f"), np.zeros((3, 4), "i")])
+def test_another_place_that_does_not_fit_is_refused(out):
+    with pytest.raises(ValueError, match=r"position_encode: out must be an array of floats \(3, 4\), got"):
+        ops.position_encode(3, 4, out=out)

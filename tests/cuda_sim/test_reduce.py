@@ -1,0 +1,54 @@
+"""Reductions in Numba's CUDA simulator against the same bodies on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import cuda
+
+from thinc_nb.kernels import reduce
+
+TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
+OFFSETS = np.array([0, 2, 2, 5], "q")
+both = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def agree(kernel, *args):
+    """All arrays, as the CPU and as the simulator leave them."""
+    on_cpu = [arg.copy() if isinstance(arg, np.ndarray) else arg for arg in args]
+    kernel(*on_cpu)
+    on_cuda = [cuda.to_device(arg.copy()) if isinstance(arg, np.ndarray) else arg for arg in args]
+    kernel(*on_cuda)
+    for cpu, gpu in zip(on_cpu, on_cuda, strict=True):
+        if isinstance(cpu, np.ndarray):
+            limit = TOLERANCE.get(str(cpu.dtype), 0)
+            np.testing.assert_allclose(gpu.copy_to_host(), cpu, rtol=limit, atol=limit)
+    return on_cpu
+
+
+@both
+@pytest.mark.parametrize("mean", [0, 1])
+def test_sums(rng, dtype, mean):
+    X = rng.standard_normal((5, 6)).astype(dtype)
+    sums = agree(reduce.reduce_sum, np.ones((3, 6), dtype), X, OFFSETS, mean)[0]
+    np.testing.assert_allclose(sums[2], X[2:].sum(axis=0) / (3 if mean else 1), rtol=1e-5)
+    agree(reduce.backprop_reduce_sum, sums, np.zeros_like(X), OFFSETS, mean)
+
+
+@both
+def test_maxima(rng, dtype):
+    X = rng.standard_normal((5, 6)).astype(dtype).round()
+    X[1, 3] = X[0, 4] = np.nan
+    offsets = np.array([0, 2, 5], "q")
+    maxes, which, *_ = agree(reduce.reduce_max, np.ones((2, 6), dtype), np.ones((2, 6), "i"), X, offsets)
+    agree(reduce.backprop_reduce_max, maxes, np.ones_like(X), which, offsets)
+
+
+@both
+def test_softmax_over_sequences(rng, dtype):
+    X = rng.standard_normal((5, 6)).astype(dtype) * 15
+    powers = agree(reduce.exp_clipped, np.zeros(30, dtype), X.reshape(-1))[0].reshape(5, 6)
+    _, Y, _ = agree(reduce.normalise_sequences, np.zeros((3, 6), dtype), powers, OFFSETS)
+    np.testing.assert_allclose(Y[2:].sum(axis=0), np.ones(6), rtol=1e-6)
+    dY = rng.standard_normal((5, 6)).astype(dtype)
+    agree(reduce.backprop_softmax_sequences, np.zeros((3, 6), dtype), np.zeros_like(X), dY, Y, OFFSETS)
