@@ -1,0 +1,403 @@
+"""The operations that `ops.py` measures: for each, the same work in thinc_nb, in Thinc and in PyTorch.
+
+`cases` makes them for one shape. Arguments are made before, results are allocated by the call. What a library does not
+have is left out of a case's `calls`. The first results are compared, unless a case says that they cannot be.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Call = Callable[[], Any]
+OURS, THINC, TORCH = "ours", "Thinc", "torch"
+
+
+@dataclass
+class Case:
+    """One operation on one shape, by library. `prepare` is called before each of the calls, unmeasured."""
+
+    op: str
+    shape: str
+    calls: dict[str, Call]
+    bytes: int = 0
+    """Read and written at the least, for the share of the copy bandwidth."""
+    flops: int = 0
+    """For the share of the products' peak, instead."""
+    prepare: Call | None = None
+    equal: bool = True
+
+
+class Workload:
+    """Arrays of one shape, and the cases that work on them."""
+
+    def __init__(self, libraries: dict[str, Any], rows: int, width: int) -> None:
+        self.libraries = libraries
+        self.ops = {name: api.NumpyOps() for name, api in libraries.items() if name != TORCH}
+        self.rows, self.width = rows, width
+        self.rng = np.random.default_rng(0)
+        self.lengths = sentence_lengths(rows, self.rng)
+
+    def floats(self, *shape: int) -> Any:
+        return self.rng.standard_normal(shape, dtype=np.float32)
+
+    def case(
+        self,
+        op: str,
+        shared: Callable[[Any], Any] | None,
+        torch: Call | None = None,
+        *arrays: Any,
+        flops: int = 0,
+        prepare: Call | None = None,
+        equal: bool = True,
+        shape: tuple[int, ...] | None = None,
+    ) -> Case:
+        """A case in which both NumpyOps are called alike. Of `arrays`, what is read and written, the bytes are counted."""
+        calls: dict[str, Call] = {}
+        if shared is not None:
+            calls = {name: bound(shared, ops) for name, ops in self.ops.items()}
+        if torch is not None and TORCH in self.libraries:
+            calls[TORCH] = torch
+        text = "x".join(map(str, shape or (self.rows, self.width)))
+        return Case(op, text, calls, sum(array.nbytes for array in arrays), flops, prepare, equal)
+
+    def tensor(self, array: Any) -> Any:
+        return self.libraries[TORCH].from_numpy(array) if TORCH in self.libraries else None
+
+    def gradient(self, forward: Callable[..., Any], dY: Any, *inputs: Any) -> Call | None:
+        """PyTorch's backward pass alone: the forward pass is made once, its graph is kept."""
+        if TORCH not in self.libraries:
+            return None
+        torch, leaves = self.libraries[TORCH], [self.tensor(x).clone().requires_grad_() for x in inputs]
+        result, given = forward(*leaves), self.tensor(dY)
+        return lambda: torch.autograd.grad(result, leaves, given, retain_graph=True)[0]
+
+    def both_ways(self, forward: Callable[..., Any], dY: Any, *inputs: Any) -> Call | None:
+        """PyTorch's forward and backward pass."""
+        if TORCH not in self.libraries:
+            return None
+        torch, leaves = self.libraries[TORCH], [self.tensor(x).clone().requires_grad_() for x in inputs]
+        given = self.tensor(dY)
+        return lambda: torch.autograd.grad(forward(*leaves), leaves, given)[0]
+
+
+def bound(function: Callable[[Any], Any], ops: Any) -> Call:
+    return lambda: function(ops)
+
+
+def sentence_lengths(total: int, rng: np.random.Generator) -> Any:
+    """Lengths of about 25 that add up to `total`."""
+    lengths = np.clip(rng.normal(25, 8, total), 4, 60).astype("int32")
+    count = int(np.searchsorted(np.cumsum(lengths), total)) + 1
+    ends = np.minimum(np.cumsum(lengths[:count]), total)
+    return np.diff(ends, prepend=0).astype("int32")
+
+
+def cases(libraries: dict[str, Any], rows: int, width: int) -> Iterator[Case]:
+    """All cases for one shape."""
+    load = Workload(libraries, rows, width)
+    yield from activations(load)
+    yield from normalisations(load)
+    yield from windows_and_maxout(load)
+    yield from reductions(load)
+    yield from embeddings(load)
+    yield from products(load)
+    yield from sequences(load)
+    yield from recurrent(load)
+    yield from updates(load)
+
+
+def activations(load: Workload) -> Iterator[Case]:
+    """Element by element, both ways."""
+    torch = load.libraries.get(TORCH)
+    F = torch.nn.functional if torch else None
+    X, dY = load.floats(load.rows, load.width), load.floats(load.rows, load.width)
+    x = load.tensor(X)
+    # Operation, PyTorch's, and whether that is the same function.
+    table: list[tuple[str, Any, bool]] = [
+        ("relu", F and F.relu, True),
+        ("relu_k", F and F.relu6, True),
+        ("hard_sigmoid", F and F.hardsigmoid, False),
+        ("hard_tanh", F and F.hardtanh, True),
+        ("hard_swish", F and F.hardswish, False),
+        ("hard_swish_mobilenet", F and F.hardswish, True),
+        ("sigmoid", torch and torch.sigmoid, True),
+        ("swish", F and F.silu, True),
+        ("gelu", F and F.gelu, True),
+        ("gelu_approx", F and (lambda v: F.gelu(v, approximate="tanh")), True),
+        ("mish", F and F.mish, True),
+        ("dish", None, True),
+        ("erf", torch and torch.erf, True),
+    ]
+    for name, function, equal in table:
+        forward = bound(function, x) if function else None
+        yield load.case(name, operator.methodcaller(name, X), forward, X, X, equal=equal)
+        if name == "erf":
+            continue
+        inputs = [X]
+        if name in {"relu", "sigmoid", "swish"}:
+            Y = getattr(load.ops[OURS], name)(X)
+            inputs = [X, Y] if name == "swish" else [Y]
+        backward = load.gradient(function, dY, X) if function else None
+        caller = operator.methodcaller(f"backprop_{name}", dY, *inputs)
+        yield load.case(f"backprop_{name}", caller, backward, dY, *inputs, X, equal=equal)
+
+    def mask() -> Any:
+        return torch.empty(load.rows, load.width).bernoulli_(0.9).div_(0.9)
+
+    shape = (load.rows, load.width)
+    # Nothing is read: a copy of half the bytes writes as much.
+    yield load.case("dropout mask", lambda ops: ops.get_dropout_mask(shape, 0.1), torch and mask, X, equal=False)
+
+
+def normalisations(load: Workload) -> Iterator[Case]:
+    """Softmax and layer normalisation."""
+    torch = load.libraries.get(TORCH)
+    X, dY = load.floats(load.rows, load.width), load.floats(load.rows, load.width)
+    x = load.tensor(X)
+    Y = load.ops[OURS].softmax(X)
+
+    def softmax(v: Any) -> Any:
+        return torch.softmax(v, -1)
+
+    def layer_norm(v: Any, gain: Any, bias: Any) -> Any:
+        return torch.nn.functional.layer_norm(v, (load.width,), gain, bias, 1e-8)
+
+    yield load.case("softmax", lambda ops: ops.softmax(X), bound(softmax, x), X, Y)
+    yield load.case(
+        "backprop_softmax", lambda ops: ops.backprop_softmax(Y, dY), load.gradient(softmax, dY, X), X, Y, dY
+    )
+    lengths, columns = load.lengths, X[:, :1].copy()
+    yield load.case(
+        "softmax_sequences", lambda ops: ops.softmax_sequences(columns, lengths), None, columns, columns,
+        shape=(load.rows, 1),
+    )  # fmt: skip
+    # Layers: Thinc has no operation for it.
+    forward, both = load.case("layer norm", None, None, X, X), load.case("layer norm, both ways", None, None, X, X, dY, X)
+    for name, api in load.libraries.items():
+        if name != TORCH:
+            layer = api.LayerNorm(load.width).initialize()
+            forward.calls[name] = bound(lambda layer: layer.predict(X), layer)
+            both.calls[name] = bound(lambda layer: layer(X, is_train=True)[1](dY), layer)
+    if torch:
+        gain, bias = np.ones(load.width, "f"), np.zeros(load.width, "f")
+        parameters = load.tensor(gain), load.tensor(bias)
+        forward.calls[TORCH] = lambda: layer_norm(x, *parameters)
+        way = load.both_ways(layer_norm, dY, X, gain, bias)
+        if way is not None:
+            both.calls[TORCH] = way
+    yield forward
+    yield both
+
+
+def windows_and_maxout(load: Workload) -> Iterator[Case]:
+    """What the layers of a convolutional tagger are made of."""
+    torch = load.libraries.get(TORCH)
+    rows, width = load.rows, load.width
+    for pieces in (2, 3):
+        X, dY = load.floats(rows, width, pieces), load.floats(rows, width)
+        best, which = load.ops[OURS].maxout(X)
+        x = load.tensor(X)
+        shape = (rows, width, pieces)
+
+        def largest(v: Any) -> Any:
+            return v.max(-1)[0]
+
+        yield load.case(
+            "maxout", operator.methodcaller("maxout", X), torch and (lambda x=x: x.max(-1)), X, best, which,
+            shape=shape, equal=False,
+        )  # fmt: skip
+        caller = operator.methodcaller("backprop_maxout", dY, which, pieces)
+        yield load.case("backprop_maxout", caller, load.gradient(largest, dY, X), X, dY, which, shape=shape)
+    X, dY = load.floats(rows, width), load.floats(rows, 3 * width)
+    x = load.tensor(X)
+
+    def windows(v: Any) -> Any:
+        padded = torch.nn.functional.pad(v, (0, 0, 1, 1))
+        return torch.cat((padded[:-2], padded[1:-1], padded[2:]), 1)
+
+    lengths = load.lengths
+    yield load.case("seq2col", lambda ops: ops.seq2col(X, 1), bound(windows, x), X, dY)
+    yield load.case("backprop_seq2col", lambda ops: ops.backprop_seq2col(dY, 1), load.gradient(windows, dY, X), X, dY)
+    yield load.case("seq2col, lengths", lambda ops: ops.seq2col(X, 1, lengths=lengths), None, X, dY)
+    yield load.case("backprop_seq2col, lengths", lambda ops: ops.backprop_seq2col(dY, 1, lengths=lengths), None, X, dY)
+
+
+def reductions(load: Workload) -> Iterator[Case]:
+    """One vector for each sentence."""
+    torch, ours = load.libraries.get(TORCH), load.ops[OURS]
+    X, lengths = load.floats(load.rows, load.width), load.lengths
+    dY = load.floats(len(lengths), load.width)
+    x, counts = load.tensor(X), load.tensor(lengths.astype("int64"))
+    ends = np.cumsum(lengths, dtype="int64")
+    places = {"first": load.tensor(ends - lengths), "last": load.tensor(ends - 1)}
+    for name in ("first", "last", "max", "mean", "sum"):
+
+        def reduced(v: Any, name: str = name) -> Any:
+            if name in places:
+                return v[places[name]]
+            return torch.segment_reduce(v, name, lengths=counts, axis=0, unsafe=True)
+
+        read = dY if name in places else X
+        yield load.case(
+            f"reduce_{name}", operator.methodcaller(f"reduce_{name}", X, lengths), bound(reduced, x), read, dY,
+            equal=name in {"mean", "sum"},
+        )  # fmt: skip
+        arguments: tuple[Any, ...] = (lengths,)
+        if name in places:
+            arguments = (getattr(ours, f"reduce_{name}")(X, lengths)[1],)
+        elif name == "max":
+            arguments = (ours.reduce_max(X, lengths)[1], lengths)
+        caller = operator.methodcaller(f"backprop_reduce_{name}", dY, *arguments)
+        yield load.case(f"backprop_reduce_{name}", caller, load.gradient(reduced, dY, X), X, dY)
+
+
+def embeddings(load: Workload) -> Iterator[Case]:
+    """Hashes, and tables of 5000 rows."""
+    torch = load.libraries.get(TORCH)
+    rows, width, size = load.rows, load.width, 5000
+    ids = load.rng.integers(0, 2**63, rows).astype("uint64")
+    table, indices = load.floats(size, width), load.rng.integers(0, size, (rows, 4)).astype("int32")
+    values, target = load.floats(rows, width), load.floats(size, width)
+    t, i, v = load.tensor(table), load.tensor(indices.astype("int64")), load.tensor(values)
+    shared_target, places = load.tensor(target.copy()), load.tensor(indices[:, 0].astype("int64"))
+    first = indices[:, 0].copy()
+    yield load.case("hash", lambda ops: ops.hash(ids, 1), None, ids, ids, ids, shape=(rows,))
+    yield load.case("ngrams", lambda ops: ops.ngrams(3, ids), None, ids, ids, shape=(rows,))
+    yield load.case(
+        "gather_add", lambda ops: ops.gather_add(table, indices),
+        lambda: torch.nn.functional.embedding_bag(i, t, mode="sum"), indices, *[values] * 5,
+    )  # fmt: skip
+    yield load.case(
+        "scatter_add", lambda ops: ops.scatter_add(target, first, values),
+        lambda: shared_target.index_add_(0, places, v), first, *[values] * 3, equal=False,
+    )  # fmt: skip
+    embed = load.case("HashEmbed", None, None, ids, *[values] * 5)
+    embed_both = load.case("HashEmbed, both ways", None, None, ids, *[values] * 14, equal=False)
+    for name, api in load.libraries.items():
+        if name != TORCH:
+            layer = api.HashEmbed(width, size, seed=1)
+            layer.initialize(X=ids)
+            layer.set_param("E", table)
+            embed.calls[name] = bound(lambda layer: layer.predict(ids), layer)
+            embed_both.calls[name] = bound(lambda layer: layer(ids, is_train=True)[1](values), layer)
+    yield embed
+    yield embed_both
+
+
+def products(load: Workload) -> Iterator[Case]:
+    """Products with a square matrix, and with one three times as high as a tagger's hidden layers have."""
+    torch = load.libraries.get(TORCH)
+    rows, width = load.rows, load.width
+    for inner, outer in ((width, width), (3 * width, 3 * width)):
+        X, W, b = load.floats(rows, inner), load.floats(outer, inner), load.floats(outer)
+        x, w, c = load.tensor(X), load.tensor(W), load.tensor(b)
+        shape, flops = (rows, inner, outer), 2 * rows * inner * outer
+        yield load.case(
+            "gemm", operator.methodcaller("gemm", X, W, trans2=True), bound(lambda p: p[0] @ p[1].T, (x, w)),
+            shape=shape, flops=flops,
+        )  # fmt: skip
+        yield load.case(
+            "affine", operator.methodcaller("affine", X, W, b),
+            bound(lambda p: torch.nn.functional.linear(*p), (x, w, c)), shape=shape, flops=flops,
+        )  # fmt: skip
+
+
+def sequences(load: Workload) -> Iterator[Case]:
+    """Lists of sentences as arrays, and back."""
+    torch, ours = load.libraries.get(TORCH), load.ops[OURS]
+    X, lengths = load.floats(load.rows, load.width), load.lengths
+    listed = [part.copy() for part in np.split(X, np.cumsum(lengths)[:-1])]
+    tensors = [load.tensor(part) for part in listed]
+    padded = ours.list2padded(listed)
+    pad = torch and torch.nn.utils.rnn.pad_sequence
+    yield load.case("flatten", lambda ops: ops.flatten(listed), lambda: torch.cat(tensors), X, X)
+    yield load.case("unflatten", lambda ops: ops.unflatten(X, lengths), None, equal=False)
+    yield load.case("pad", lambda ops: ops.pad(listed), lambda: pad(tensors, batch_first=True), X, padded.data)
+    yield load.case("list2padded", lambda ops: ops.list2padded(listed), None, X, padded.data, equal=False)
+    yield load.case("padded2list", lambda ops: ops.padded2list(padded), None, X, X, equal=False)
+
+
+def recurrent(load: Workload) -> Iterator[Case]:
+    """An LSTM of one layer and direction, as wide as its input."""
+    torch, ours = load.libraries.get(TORCH), load.ops[OURS]
+    rows, width = load.rows, load.width
+    ends = np.cumsum(load.lengths)
+    listed = np.split(load.floats(rows, width), ends[:-1])
+    padded = ours.list2padded(listed)
+    X = np.concatenate([padded.data[t, :size] for t, size in enumerate(padded.size_at_t)])
+    params, state = load.floats(4 * width * (2 * width + 2)) / 16, np.zeros((1, 1, width), "f")
+    dY, sizes = load.floats(rows, width), padded.size_at_t
+    torch_forward, torch_both = None, None
+    if torch:
+        lstm = torch.nn.LSTM(width, width)
+        packed = torch.nn.utils.rnn.PackedSequence(load.tensor(X), load.tensor(sizes.astype("int64")))
+        given = load.tensor(dY)
+
+        def torch_forward() -> Any:
+            with torch.no_grad():
+                return lstm(packed)[0].data
+
+        def torch_both() -> Any:
+            packed.data.requires_grad_()
+            result = lstm(packed)[0].data
+            return torch.autograd.grad(result, [packed.data, *lstm.parameters()], given)
+
+    def both(ops: Any) -> Any:
+        _, kept = ops.lstm_forward_training(params, state, state, X, sizes)
+        return ops.backprop_lstm(dY, sizes, params, kept)
+
+    # Only the products are counted.
+    flops = 2 * rows * 2 * width * 4 * width
+    yield load.case(
+        "LSTM", operator.methodcaller("lstm_forward_inference", params, state, state, X, sizes), torch_forward,
+        flops=flops, equal=False,
+    )  # fmt: skip
+    yield load.case("LSTM, both ways", both, torch_both, flops=3 * flops, equal=False)
+
+
+def updates(load: Workload) -> Iterator[Case]:
+    """A step of Adam on as many parameters as the shape has elements."""
+    torch, count = load.libraries.get(TORCH), load.rows * load.width
+    fresh = load.floats(count)
+    gradient, moments = fresh.copy(), [np.zeros(count, "f"), np.zeros(count, "f")]
+    weights = load.floats(count)
+
+    def refill() -> None:
+        # The step zeroes it, and moments that decay end as denormal numbers, which are slow.
+        gradient[...] = fresh
+
+    parameter, average = load.tensor(weights.copy()), load.tensor(weights.copy())
+    step, whole_step = None, None
+    if torch:
+        parameter.requires_grad_()
+        parameter.grad = load.tensor(gradient)
+        optimizer = torch.optim.Adam([parameter], fused=True)
+
+        def step() -> None:
+            optimizer.step()
+            parameter.grad.zero_()
+
+        def whole_step() -> None:
+            torch.nn.utils.clip_grad_norm_([parameter], 1.0)
+            optimizer.step()
+            parameter.grad.zero_()
+            with torch.no_grad():
+                average.lerp_(parameter, 0.001)
+
+    seven = [weights] * 7
+    yield load.case(
+        "adam", lambda ops: ops.adam(weights, gradient, *moments, 0.9, 0.999, 1e-8, 0.001), step, *seven,
+        prepare=refill, equal=False, shape=(count,),
+    )  # fmt: skip
+    whole = load.case("clip, adam, average", None, whole_step, *seven, weights, weights, weights, prepare=refill,
+                      equal=False, shape=(count,))  # fmt: skip
+    for name, api in load.libraries.items():
+        if name != TORCH:
+            optimizer_of = api.Adam(0.001, grad_clip=1.0)
+            whole.calls[name] = bound(lambda update: update((1, "W"), weights, gradient), optimizer_of)
+    yield whole
