@@ -56,7 +56,7 @@ class Workload:
         equal: bool = True,
         shape: tuple[int, ...] | None = None,
     ) -> Case:
-        """A case in which both NumpyOps are called alike. Of `arrays`, what is read and written, the bytes are counted."""
+        """A case in which both NumpyOps are called alike. `arrays` are what is read and written: bytes are counted."""
         calls: dict[str, Call] = {}
         if shared is not None:
             calls = {name: bound(shared, ops) for name, ops in self.ops.items()}
@@ -98,7 +98,7 @@ def sentence_lengths(total: int, rng: np.random.Generator) -> Any:
 
 
 def cases(libraries: dict[str, Any], rows: int, width: int) -> Iterator[Case]:
-    """All cases for one shape."""
+    """All cases for one shape, but those of `updates`."""
     load = Workload(libraries, rows, width)
     yield from activations(load)
     yield from normalisations(load)
@@ -108,12 +108,11 @@ def cases(libraries: dict[str, Any], rows: int, width: int) -> Iterator[Case]:
     yield from products(load)
     yield from sequences(load)
     yield from recurrent(load)
-    yield from updates(load)
 
 
 def activations(load: Workload) -> Iterator[Case]:
     """Element by element, both ways."""
-    torch = load.libraries.get(TORCH)
+    torch: Any = load.libraries.get(TORCH)
     F = torch.nn.functional if torch else None
     X, dY = load.floats(load.rows, load.width), load.floats(load.rows, load.width)
     x = load.tensor(X)
@@ -156,7 +155,7 @@ def activations(load: Workload) -> Iterator[Case]:
 
 def normalisations(load: Workload) -> Iterator[Case]:
     """Softmax and layer normalisation."""
-    torch = load.libraries.get(TORCH)
+    torch: Any = load.libraries.get(TORCH)
     X, dY = load.floats(load.rows, load.width), load.floats(load.rows, load.width)
     x = load.tensor(X)
     Y = load.ops[OURS].softmax(X)
@@ -177,7 +176,10 @@ def normalisations(load: Workload) -> Iterator[Case]:
         shape=(load.rows, 1),
     )  # fmt: skip
     # Layers: Thinc has no operation for it.
-    forward, both = load.case("layer norm", None, None, X, X), load.case("layer norm, both ways", None, None, X, X, dY, X)
+    forward, both = (
+        load.case("layer norm", None, None, X, X),
+        load.case("layer norm, both ways", None, None, X, X, dY, X),
+    )
     for name, api in load.libraries.items():
         if name != TORCH:
             layer = api.LayerNorm(load.width).initialize()
@@ -196,7 +198,7 @@ def normalisations(load: Workload) -> Iterator[Case]:
 
 def windows_and_maxout(load: Workload) -> Iterator[Case]:
     """What the layers of a convolutional tagger are made of."""
-    torch = load.libraries.get(TORCH)
+    torch: Any = load.libraries.get(TORCH)
     rows, width = load.rows, load.width
     for pieces in (2, 3):
         X, dY = load.floats(rows, width, pieces), load.floats(rows, width)
@@ -229,7 +231,8 @@ def windows_and_maxout(load: Workload) -> Iterator[Case]:
 
 def reductions(load: Workload) -> Iterator[Case]:
     """One vector for each sentence."""
-    torch, ours = load.libraries.get(TORCH), load.ops[OURS]
+    torch: Any = load.libraries.get(TORCH)
+    ours = load.ops[OURS]
     X, lengths = load.floats(load.rows, load.width), load.lengths
     dY = load.floats(len(lengths), load.width)
     x, counts = load.tensor(X), load.tensor(lengths.astype("int64"))
@@ -258,7 +261,7 @@ def reductions(load: Workload) -> Iterator[Case]:
 
 def embeddings(load: Workload) -> Iterator[Case]:
     """Hashes, and tables of 5000 rows."""
-    torch = load.libraries.get(TORCH)
+    torch: Any = load.libraries.get(TORCH)
     rows, width, size = load.rows, load.width, 5000
     ids = load.rng.integers(0, 2**63, rows).astype("uint64")
     table, indices = load.floats(size, width), load.rng.integers(0, size, (rows, 4)).astype("int32")
@@ -291,7 +294,7 @@ def embeddings(load: Workload) -> Iterator[Case]:
 
 def products(load: Workload) -> Iterator[Case]:
     """Products with a square matrix, and with one three times as high as a tagger's hidden layers have."""
-    torch = load.libraries.get(TORCH)
+    torch: Any = load.libraries.get(TORCH)
     rows, width = load.rows, load.width
     for inner, outer in ((width, width), (3 * width, 3 * width)):
         X, W, b = load.floats(rows, inner), load.floats(outer, inner), load.floats(outer)
@@ -309,7 +312,8 @@ def products(load: Workload) -> Iterator[Case]:
 
 def sequences(load: Workload) -> Iterator[Case]:
     """Lists of sentences as arrays, and back."""
-    torch, ours = load.libraries.get(TORCH), load.ops[OURS]
+    torch: Any = load.libraries.get(TORCH)
+    ours = load.ops[OURS]
     X, lengths = load.floats(load.rows, load.width), load.lengths
     listed = [part.copy() for part in np.split(X, np.cumsum(lengths)[:-1])]
     tensors = [load.tensor(part) for part in listed]
@@ -324,7 +328,8 @@ def sequences(load: Workload) -> Iterator[Case]:
 
 def recurrent(load: Workload) -> Iterator[Case]:
     """An LSTM of one layer and direction, as wide as its input."""
-    torch, ours = load.libraries.get(TORCH), load.ops[OURS]
+    torch: Any = load.libraries.get(TORCH)
+    ours = load.ops[OURS]
     rows, width = load.rows, load.width
     ends = np.cumsum(load.lengths)
     listed = np.split(load.floats(rows, width), ends[:-1])
@@ -361,8 +366,9 @@ def recurrent(load: Workload) -> Iterator[Case]:
 
 
 def updates(load: Workload) -> Iterator[Case]:
-    """A step of Adam on as many parameters as the shape has elements."""
-    torch, count = load.libraries.get(TORCH), load.rows * load.width
+    """A step of Adam on as many parameters as the shape has elements, which are read and written."""
+    torch: Any = load.libraries.get(TORCH)
+    count = load.rows * load.width
     fresh = load.floats(count)
     gradient, moments = fresh.copy(), [np.zeros(count, "f"), np.zeros(count, "f")]
     weights = load.floats(count)
@@ -389,12 +395,12 @@ def updates(load: Workload) -> Iterator[Case]:
             with torch.no_grad():
                 average.lerp_(parameter, 0.001)
 
-    seven = [weights] * 7
+    eight = [weights] * 8
     yield load.case(
-        "adam", lambda ops: ops.adam(weights, gradient, *moments, 0.9, 0.999, 1e-8, 0.001), step, *seven,
+        "adam", lambda ops: ops.adam(weights, gradient, *moments, 0.9, 0.999, 1e-8, 0.001), step, *eight,
         prepare=refill, equal=False, shape=(count,),
     )  # fmt: skip
-    whole = load.case("clip, adam, average", None, whole_step, *seven, weights, weights, weights, prepare=refill,
+    whole = load.case("clip, adam, average", None, whole_step, *eight, weights, weights, weights, prepare=refill,
                       equal=False, shape=(count,))  # fmt: skip
     for name, api in load.libraries.items():
         if name != TORCH:

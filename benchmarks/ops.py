@@ -4,12 +4,12 @@
 
 Columns: microseconds for thinc_nb, Thinc and PyTorch (those that are installed: `pip install thinc==9.1.1
 torch==2.13.0`), the times of both divided by ours (above 1 we are faster), and the share: how much of the machine's
-copying speed the operation reaches, or of its speed in products where `x GEMM` stands. Copying is `np.copyto` of as many
-bytes as the operation has to read and write; it can be above 100 % since a copy, unlike what is copied, has no cache to
-profit from, or fresh memory to wait for.
+copying speed the operation reaches, or of its speed in products where GEMM stands. Copying is `np.copyto` of as
+many bytes as the operation has to read and write, each counted once. It can be above 100 %: what is updated in place,
+or read several times, is in the processor's cache when the copy's target is not.
 
-All libraries work in one process, one call after another in turn, so that a disturbance of the machine meets all; what is
-printed is the median. Each number of threads gets a process of its own, since BLAS reads it when it is loaded.
+All libraries work in one process, one call after another in turn, so that a disturbance of the machine meets all; what
+is printed is the median. Each number of threads gets a process of its own, since BLAS reads it when it is loaded.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import re
 import statistics
 import subprocess
@@ -26,14 +27,17 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _ops_cases import OURS, THINC, TORCH, Call, Case, cases
+from _ops_cases import OURS, THINC, TORCH, Call, Case, Workload, cases, updates
 
 SHAPES = ((2000, 96), (8000, 300))
+PARAMETERS = (1000, 1000)
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 PEAK_SIDE = 1024
 LIMIT = "limit"
@@ -66,7 +70,7 @@ def load_libraries(threads: int) -> dict[str, Any]:
 
 def measure(calls: dict[str, Call], prepare: Call | None, seconds: float) -> dict[str, float]:
     """The median time of each call in seconds, all in turn until the time is up."""
-    repeats = {name: 1 for name in calls}
+    repeats = dict.fromkeys(calls, 1)
     for name, call in calls.items():
         once = min(timed(call, 1, prepare) for _ in range(2))
         if prepare is None:
@@ -81,6 +85,7 @@ def measure(calls: dict[str, Call], prepare: Call | None, seconds: float) -> dic
 
 
 def timed(call: Call, repeats: int, prepare: Call | None) -> float:
+    """Seconds for a call, on average over `repeats` of them."""
     if prepare is not None:
         prepare()
     start = time.perf_counter()
@@ -118,6 +123,7 @@ def check(case: Case) -> None:
 
 
 def flattened(result: Any) -> list[Any]:
+    """The arrays of a result, whatever they are wrapped in."""
     if isinstance(result, (tuple, list)):
         return [array for part in result for array in flattened(part)]
     return [np.asarray(result.detach() if hasattr(result, "detach") else result)]
@@ -127,29 +133,28 @@ def run(threads: int, only: str, seconds: float) -> None:
     """Measure, and print each case as a line of JSON."""
     libraries, limits = load_libraries(threads), Limits(threads)
     np.random.seed(0)
-    for rows, width in SHAPES:
-        for case in cases(libraries, rows, width):
-            if not re.search(only, case.op):
-                continue
-            if case.prepare is None and case.equal:
-                check(case)
-            calls = dict(case.calls)
-            if case.flops:
-                calls[LIMIT] = limits.product
-            elif case.bytes:
-                calls[LIMIT] = limits.copy_of(case.bytes)
-            times = measure(calls, case.prepare, seconds)
-            limit = times.pop(LIMIT, None)
-            share = limit and limit / times[OURS] * (case.flops / (2 * PEAK_SIDE**3) if case.flops else 1)
-            row = {"op": case.op, "shape": case.shape, "threads": threads, "seconds": times, "share": share}
-            print(json.dumps({**row, "of": "GEMM" if case.flops else "copy"}), flush=True)
+    all_cases = chain.from_iterable(cases(libraries, rows, width) for rows, width in SHAPES)
+    for case in chain(all_cases, updates(Workload(libraries, *PARAMETERS))):
+        if not re.search(only, case.op):
+            continue
+        if case.prepare is None and case.equal:
+            check(case)
+        calls = dict(case.calls)
+        if case.flops:
+            calls[LIMIT] = limits.product
+        elif case.bytes:
+            calls[LIMIT] = limits.copy_of(case.bytes)
+        times = measure(calls, case.prepare, seconds)
+        limit = times.pop(LIMIT, None)
+        share = limit and limit / times[OURS] * (case.flops / (2 * PEAK_SIDE**3) if case.flops else 1)
+        row = {"op": case.op, "shape": case.shape, "threads": threads, "seconds": times, "share": share}
+        print(json.dumps({**row, "of": "GEMM" if case.flops else "copy"}), flush=True)
 
 
 # --- printing -------------------------------------------------------------------------------------------------------
 
-TITLE = (
-    f"{'op':<28} {'shape':<13} {'ours µs':>10} {'Thinc µs':>10} {'torch µs':>10} {'Thinc':>7} {'torch':>7} {'share':>11}"
-)
+HEADS = ("op", "shape", "ours µs", "Thinc µs", "torch µs", "Thinc", "torch", "share")
+TITLE = "{:<29} {:<13} {:>10} {:>10} {:>10} {:>7} {:>7} {:>11}".format(*HEADS)
 
 
 def line(row: dict[str, Any]) -> str:
@@ -162,7 +167,7 @@ def line(row: dict[str, Any]) -> str:
     columns = [cell(name, 10, lambda t: f"{t * 1e6:.1f}") for name in (OURS, THINC, TORCH)]
     columns += [cell(name, 7, lambda t: f"{t / times[OURS]:.2f}") for name in (THINC, TORCH)]
     share = f"{row['share']:.0%} {row['of']}" if row["share"] else ""
-    return " ".join([f"{row['op']:<28}", f"{row['shape']:<13}", *columns, f"{share:>11}"])
+    return " ".join([f"{row['op']:<29}", f"{row['shape']:<13}", *columns, f"{share:>11}"])
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
@@ -172,7 +177,9 @@ def summary(rows: list[dict[str, Any]]) -> str:
         ratios = [row["seconds"][name] / row["seconds"][OURS] for row in rows if name in row["seconds"]]
         if ratios:
             slower = sum(ratio < 1 for ratio in ratios)
-            parts.append(f"{name}: {statistics.geometric_mean(ratios):.2f} times our time, faster in {slower} of {len(ratios)}")
+            parts.append(
+                f"{name}: {statistics.geometric_mean(ratios):.2f} times our time, faster in {slower} of {len(ratios)}"
+            )
     return "; ".join(parts)
 
 
@@ -211,6 +218,8 @@ def main() -> None:
     if options.measure:
         run(options.measure, options.only, seconds=0.05 if options.quick else 1.0)
         return
+    versions = [f"{name} {version(name)}" for name in ("numpy", "numba", "thinc", "torch") if find_spec(name)]
+    print(f"Python {platform.python_version()}, {', '.join(versions)}; {platform.platform()}, {processors} processors")
     rows = [row for threads in options.threads.split(",") for row in table(int(threads), options)]
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")

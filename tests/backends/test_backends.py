@@ -42,9 +42,11 @@ def test_apple_hardware_is_asked_for_clearly(monkeypatch):
 
 def test_a_block_restores_what_was_current_even_after_an_error():
     before = get_current_ops()
-    with pytest.raises(KeyError), use_ops("numpy") as inside:
+    with use_ops("numpy") as inside:
         assert get_current_ops() is inside
         assert inside is not before
+    assert get_current_ops() is before
+    with pytest.raises(KeyError), use_ops("numpy"):
         raise KeyError
     assert get_current_ops() is before
 

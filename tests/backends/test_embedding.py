@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from thinc_nb.backends import NumpyOps
 
@@ -56,9 +55,7 @@ def test_ids_may_be_signed_or_short_or_strided():
     ids = np.array([5, 0, 7], dtype="uint64")
     for same in (ids.astype("int32"), ids.astype("uint32"), np.repeat(ids, 2)[::2]):
         np.testing.assert_array_equal(ops.hash(same, 1), ops.hash(ids, 1))
-    np.testing.assert_array_equal(
-        ops.hash(np.array([-1]), 1), ops.hash(np.array([2**64 - 1], dtype="uint64"), 1)
-    )
+    np.testing.assert_array_equal(ops.hash(np.array([-1]), 1), ops.hash(np.array([2**64 - 1], dtype="uint64"), 1))
     with pytest.raises(TypeError, match="hash: ids must be integers, got float32"):
         ops.hash(ids.astype("f"), 1)
     with pytest.raises(ValueError, match="hash: ids must have 1 dimensions"):

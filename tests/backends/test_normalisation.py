@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from thinc_nb.backends import NumpyOps
@@ -13,7 +12,9 @@ from thinc_nb.backends import NumpyOps
 ops = NumpyOps()
 TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
 arrays = st.sampled_from(["float32", "float64"]).flatmap(
-    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(max_dims=4, min_side=0, max_side=40), elements=st.floats(-50, 50, width=32))
+    lambda dtype: hnp.arrays(
+        dtype, hnp.array_shapes(max_dims=4, min_side=0, max_side=40), elements=st.floats(-50, 50, width=32)
+    )
 )
 
 
@@ -31,7 +32,9 @@ def test_softmax_follows_the_formula_along_any_axis(x, axis, temperature):
     y = ops.softmax(x, axis=axis, temperature=temperature)
     assert y.dtype == x.dtype
     assert y.shape == x.shape
-    np.testing.assert_allclose(y, softmax(x, axis, temperature), rtol=50 * TOLERANCE[str(x.dtype)], atol=TOLERANCE[str(x.dtype)])
+    np.testing.assert_allclose(
+        y, softmax(x, axis, temperature), rtol=50 * TOLERANCE[str(x.dtype)], atol=TOLERANCE[str(x.dtype)]
+    )
 
 
 def test_softmax_in_place_writes_into_what_it_was_given(rng):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from thinc_nb.backends import NumpyOps
 
@@ -37,7 +36,10 @@ def test_gemm_overwrites_out():
     ("arguments", "message"),
     [
         ({"x": np.ones((2, 3), "f"), "y": np.ones((2, 3), "f")}, r"cannot multiply \(2, 3\) by \(2, 3\)"),
-        ({"x": np.ones((2, 3), "f"), "y": np.ones((3, 2), "d")}, "both be float32 or both float64, got float32 .* float64"),
+        (
+            {"x": np.ones((2, 3), "f"), "y": np.ones((3, 2), "d")},
+            "both be float32 or both float64, got float32 .* float64",
+        ),
         ({"x": np.ones((2, 3), "i"), "y": np.ones((3, 2), "i")}, "both be float32 or both float64, got int32"),
         ({"x": np.ones(3, "f"), "y": np.ones((3, 2), "f")}, "2 dimensions, got float32"),
         ({"x": np.ones((2, 3), "f"), "y": np.ones((3, 2), "f"), "out": np.ones((3, 2), "f")}, "out must be float32"),

@@ -59,7 +59,15 @@ def test_layer_norm(dtype):
     normalise.layer_norm(np.zeros_like(X), X, G, b, mean, rstd)
     partial = np.zeros((2, 1, 9), dtype)
     agree(
-        normalise.backprop_layer_norm, np.zeros_like(X), dY, X, G, mean, rstd, *partial, written=(0, 6, 7),
+        normalise.backprop_layer_norm,
+        np.zeros_like(X),
+        dY,
+        X,
+        G,
+        mean,
+        rstd,
+        *partial,
+        written=(0, 6, 7),
         tolerance=10 * TOLERANCE[dtype],
     )
 
@@ -76,7 +84,9 @@ def test_layer_norm_sums_the_batch_in_blocks_of_the_device():
         blocks = kernel.blocks(70, device_dY)
         d_gain, d_bias = (place(np.zeros((blocks, 5), "f")) for _ in range(2))
         kernel(place(np.zeros_like(X)), device_dY, place(X), place(G), place(mean), place(rstd), d_gain, d_bias)
-        sums.append([np.asarray(part if place is np.asarray else part.copy_to_host()).sum(axis=0) for part in (d_gain, d_bias)])
+        sums.append(
+            [np.asarray(part if place is np.asarray else part.copy_to_host()).sum(axis=0) for part in (d_gain, d_bias)]
+        )
     assert kernel.blocks(70, dY) == 1
     assert kernel.blocks(70, cuda.to_device(dY)) == 3
     np.testing.assert_allclose(sums[0], sums[1], rtol=1e-4, atol=1e-5)
@@ -96,7 +106,11 @@ def test_windows():
     agree(window.seq2col, np.ones((6, 15), "f"), reals(6, 3), starts, ends, 2)
     agree(window.backprop_seq2col, np.ones((6, 3), "f"), reals(6, 15), starts, ends, 2)
     agree(
-        window.row_bounds, np.array([0, 3, 4], "i"), np.array([3, 1, 2], "i"), np.zeros(6, "i"), np.zeros(6, "i"),
+        window.row_bounds,
+        np.array([0, 3, 4], "i"),
+        np.array([3, 1, 2], "i"),
+        np.zeros(6, "i"),
+        np.zeros(6, "i"),
         written=(2, 3),
     )
 

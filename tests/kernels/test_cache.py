@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import thinc_nb
-from thinc_nb.kernels import KERNELS, Kernel, cache_info
-from thinc_nb.kernels import _cache as cache_module
+from thinc_nb.kernels import KERNELS, Kernel, _cache as cache_module, cache_info
 from thinc_nb.kernels._words import Reals1d
 
 RUN = """

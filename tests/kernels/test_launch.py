@@ -21,7 +21,12 @@ def fake_array(kind: str) -> SimpleNamespace:
     """What the launch looks at of a cupy array."""
     host = np.zeros((2,) * int(kind[-2]), "f")
     return SimpleNamespace(
-        data=SimpleNamespace(ptr=1 << 40), ndim=host.ndim, size=host.size, itemsize=4, shape=host.shape, strides=host.strides
+        data=SimpleNamespace(ptr=1 << 40),
+        ndim=host.ndim,
+        size=host.size,
+        itemsize=4,
+        shape=host.shape,
+        strides=host.strides,
     )
 
 

@@ -33,6 +33,10 @@ class OpsBase:
         """An uninitialised C-contiguous array on the device."""
         return self.xp.empty(shape, dtype=dtype)
 
+    def _matmul(self, a: Any, b: Any, out: Any) -> None:
+        """out = a @ b, of matrices on the device."""
+        self.xp.matmul(a, b, out=out)
+
     def _reals(self, what: str, X: Any, ndim: int | None = None) -> Any:
         """X as a C-contiguous float32 or float64 array; `what` names operation and argument in errors."""
         X = self._array(what, X, ndim)

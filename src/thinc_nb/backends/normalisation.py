@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..kernels import normalise as norm_kernels
-from ..kernels import softmax as softmax_kernels
+from ..kernels import normalise as norm_kernels, softmax as softmax_kernels
 from ..types import Floats1d, Floats2d, FloatsXdT
 from ._base import OpsBase, described
 
@@ -14,9 +13,7 @@ from ._base import OpsBase, described
 class NormalisationOps(OpsBase):
     """`softmax`, `layer_norm` and their gradients."""
 
-    def softmax(
-        self, x: FloatsXdT, *, inplace: bool = False, axis: int = -1, temperature: float = 1.0
-    ) -> FloatsXdT:
+    def softmax(self, x: FloatsXdT, *, inplace: bool = False, axis: int = -1, temperature: float = 1.0) -> FloatsXdT:
         """exp(x / temperature) over its sum along an axis. A row with NaN or inf in it becomes NaN."""
         rows, given = self._rows_of("softmax: x", x, axis)
         out = rows if inplace else self._empty(rows.shape, rows.dtype)
@@ -27,9 +24,7 @@ class NormalisationOps(OpsBase):
             return x
         return result
 
-    def backprop_softmax(
-        self, Y: FloatsXdT, dY: FloatsXdT, *, axis: int = -1, temperature: float = 1.0
-    ) -> FloatsXdT:
+    def backprop_softmax(self, Y: FloatsXdT, dY: FloatsXdT, *, axis: int = -1, temperature: float = 1.0) -> FloatsXdT:
         """The gradient of softmax from its result Y."""
         if Y.shape != dY.shape:
             raise ValueError(f"backprop_softmax: Y and dY must have one shape, got {Y.shape} and {dY.shape}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..types import DeviceTypes
-from . import _memory
+from . import _blas, _memory
 from .ops import Ops
 
 
@@ -23,6 +23,9 @@ class NumpyOps(Ops):
 
     def _empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         return _memory.empty(shape, np.dtype(dtype))
+
+    def _matmul(self, a: Any, b: Any, out: Any) -> None:
+        _blas.matmul(a, b, out)
 
     def cblas(self) -> Any:
         """Thinc's compiled table of BLAS functions, for compiled code that calls through it.

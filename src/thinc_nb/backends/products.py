@@ -34,7 +34,7 @@ class ProductOps(OpsBase):
             out = self._empty(shape, x.dtype)
         elif out.shape != shape or out.dtype != x.dtype:
             raise ValueError(f"gemm: out must be {x.dtype} {shape}, got {described(out)}")
-        self.xp.matmul(left, right, out=out)
+        self._matmul(left, right, out)
         return out
 
     def affine(self, X: Floats2d, W: Floats2d, b: Floats1d) -> Floats2d:

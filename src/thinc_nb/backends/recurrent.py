@@ -77,13 +77,13 @@ class RecurrentOps(OpsBase):
                     kernels.backprop_lstm_step(
                         d_gates[at], own[at], d_y, d_c, G[layer, way, at], C[layer, way, at], c_before[at]
                     )
-                    self.xp.matmul(d_gates[at], given.W_rec, out=d_y[:size])
-                self.xp.matmul(d_gates.T, inputs, out=wanted.W_in)
-                self.xp.matmul(d_gates.T, y_before, out=wanted.W_rec)
+                    self._matmul(d_gates[at], given.W_rec, out=d_y[:size])
+                self._matmul(d_gates.T, inputs, out=wanted.W_in)
+                self._matmul(d_gates.T, y_before, out=wanted.W_rec)
                 d_gates.sum(axis=0, out=wanted.b_in)
                 wanted.b_rec[...] = wanted.b_in
                 if way == 0:
-                    self.xp.matmul(d_gates, given.W_in, out=d_inputs)
+                    self._matmul(d_gates, given.W_in, out=d_inputs)
                 else:
                     d_inputs += d_gates @ given.W_in
             d = d_inputs
@@ -118,7 +118,7 @@ class RecurrentOps(OpsBase):
                 weights = layers[layer][way]
                 y = Y[layer if keep else 0, way]
                 gates, c = (G[layer, way], C[layer, way]) if keep else (G[0, 0], C[0, 0])
-                self.xp.matmul(inputs, weights.W_in.T, out=gates)
+                self._matmul(inputs, weights.W_in.T, out=gates)
                 gates += weights.b_in + weights.b_rec
                 # BLAS reads this side by rows: a third faster, for products this small.
                 W_rec = self.xp.ascontiguousarray(weights.W_rec.T)
@@ -128,7 +128,7 @@ class RecurrentOps(OpsBase):
                 cell[...] = H0[layer, way]
                 for start, end in steps.walk(way):
                     at, size = slice(start, end), end - start
-                    self.xp.matmul(hidden[:size], W_rec, out=recurrent[:size])
+                    self._matmul(hidden[:size], W_rec, out=recurrent[:size])
                     kernels.lstm_step(y[at], c[at], gates[at], hidden, cell, recurrent)
             outputs = self._side_by_side(Y[layer if keep else 0])
         return outputs, (Y, G, C, X, H0, C0)

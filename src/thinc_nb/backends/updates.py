@@ -64,9 +64,7 @@ class UpdateOps(OpsBase):
         if averages is None:
             kernels.adam_step(flat[0], flat[1], flat[2], flat[3], *rates)
         else:
-            kernels.adam_step_with_average(
-                flat[0], flat[1], flat[2], flat[3], flat[4], *rates, 1.0 - average_decay
-            )
+            kernels.adam_step_with_average(flat[0], flat[1], flat[2], flat[3], flat[4], *rates, 1.0 - average_decay)
         for original, updated in zip(given, arrays, strict=True):
             self._given(original, updated)
 

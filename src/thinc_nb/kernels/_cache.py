@@ -16,7 +16,7 @@ import platform
 import sys
 import warnings
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def cache_folder() -> Path | None:
     return Path(chosen) / _version()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _version() -> str:
     import numba
 
@@ -103,7 +103,7 @@ class KernelCache:
             return None
         from numba.core.compiler import CompileResult
 
-        return CompileResult._rebuild(target_context, *pickle.loads(payload))
+        return CompileResult._rebuild(target_context, *pickle.loads(payload))  # noqa: S301  (numba's own format; our file)
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep what was compiled for a signature. A failure is a warning, once a process."""
@@ -148,7 +148,7 @@ def write_whole(path: Path, data: bytes) -> bool:
     return True
 
 
-@lru_cache(maxsize=None)
+@cache
 def _warn_once(folder: str, reason: str) -> None:
     warnings.warn(
         f"compiled kernels could not be kept in {folder} ({reason}): every process will compile them again. "

@@ -103,7 +103,10 @@ class Kernel(Generic[P]):
 
         def over_slices(start: int, stop: int) -> None:
             # An array may hold several elements for each item.
-            part = [v[start * (v.size // count) : stop * (v.size // count)] if isinstance(v, np.ndarray) else v for v in values]
+            part = [
+                v[start * (v.size // count) : stop * (v.size // count)] if isinstance(v, np.ndarray) else v
+                for v in values
+            ]
             if self._counter is not None:
                 part[self._counter] = np.uint32(part[self._counter] + start)
             loop(stop - start, *part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def compile_loop(function: Callable[..., None], shape: str, precision: Precision
     return dispatcher
 
 
-@lru_cache(maxsize=None)
+@cache
 def binder(precision: Precision) -> Binder:
     """What binds bodies to the CPU in one precision."""
     meanings = COMMON | (_keys.SINGLE if precision == "f32" else _keys.DOUBLE | LIBRARY)

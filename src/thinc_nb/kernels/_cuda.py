@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 from unittest import mock
 
@@ -62,7 +62,7 @@ def over_blocks(first: int, last: int, block_rows: int, rows: int, args: tuple[A
 GRIDS: dict[str, Callable[..., None]] = {"items": over_items, "rows": over_rows, "blocks": over_blocks}
 
 
-@lru_cache(maxsize=None)
+@cache
 def compile_grid(kernel: Kernel[...], precision: Precision) -> Any:
     """The simulator's version of a grid over the kernel's body."""
     return cuda.jit(_bound_grid(kernel, precision))
@@ -103,7 +103,7 @@ def _pretended_device(capability: tuple[int, int]) -> Iterator[None]:
         yield
 
 
-@lru_cache(maxsize=None)
+@cache
 def binder(precision: Precision) -> Binder:
     """What binds bodies and grids to CUDA in one precision."""
     meanings = COMMON | (_keys.SINGLE if precision == "f32" else _keys.DOUBLE)
@@ -163,8 +163,7 @@ def _max_lanes(key: Key) -> Key:
     key = max(key, cuda.shfl_xor_sync(ALL_LANES, key, 8))
     key = max(key, cuda.shfl_xor_sync(ALL_LANES, key, 4))
     key = max(key, cuda.shfl_xor_sync(ALL_LANES, key, 2))
-    key = max(key, cuda.shfl_xor_sync(ALL_LANES, key, 1))
-    return key
+    return max(key, cuda.shfl_xor_sync(ALL_LANES, key, 1))
 
 
 def _sync_lanes() -> None:

@@ -1,8 +1,8 @@
 """Launching kernels on the GPU.
 
-numba's own launch takes tens of microseconds: it looks at every argument anew, and knows nothing of CuPy's streams. Here
-a kernel is compiled to PTX once, kept on disk beside the loops of the CPU, loaded by CuPy and launched by it. Under the
-simulator numba launches.
+numba's own launch takes tens of microseconds: it looks at every argument anew, and knows nothing of CuPy's streams.
+Here a kernel is compiled to PTX once, kept on disk beside the loops of the CPU, loaded by CuPy and launched by it. Under
+the simulator numba launches.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +55,10 @@ def entry_of(ptx: str) -> str:
 
 
 def _flattened(args: tuple[Any, ...]) -> Iterator[Any]:
-    """Arguments as numba's calling convention wants them: an array is its owner (none), parent (none), number of items,
-    size of an item, address, shape and strides."""
+    """Arguments as numba's calling convention wants them.
+
+    An array is its owner (none), parent (none), number of items, size of an item, address, shape and strides.
+    """
     for arg in args:
         if _is_array(arg):
             yield from (_NO_POINTER, _NO_POINTER, np.int64(arg.size), np.int64(arg.itemsize), np.uint64(arg.data.ptr))
@@ -74,7 +76,7 @@ def _is_array(arg: Any) -> bool:
     return bool(getattr(arg, "ndim", None))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _raw_kernel(kernel: Kernel[...], precision: Precision, kinds: ArrayKinds, device: int) -> Any:
     import cupy
 

@@ -15,7 +15,6 @@ import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
 
 MIN_ELEMENTS = 1 << 20
 """Elements for each thread, below which a kernel stays serial.
@@ -26,7 +25,10 @@ for a while after a product, and on two cores a kernel's second thread then wait
 
 
 def default_num_threads() -> int:
-    """$THINC_NB_NUM_THREADS, or as many as there are processors that this process may use. ValueError if it is no number."""
+    """$THINC_NB_NUM_THREADS, or as many as there are processors that this process may use.
+
+    ValueError if the variable holds no whole number of at least 1.
+    """
     chosen = os.environ.get("THINC_NB_NUM_THREADS")
     if chosen is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -96,7 +98,7 @@ class _Task:
     def run(self) -> None:
         try:
             self.call(*self.range)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (raised again in the thread that waits)
             self.error = error
         finally:
             self.done.release()

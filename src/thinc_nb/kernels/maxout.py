@@ -54,12 +54,10 @@ def maxout(r: int, best: Reals2d, which: Int32s2d, x: Reals3d) -> None:
             which[r, j] = piece if larger else which[r, j]
 
 
-# A block of units is zeroed and then written to while it is in the nearest cache. Unsigned places: for signed ones numba
-# asks at each store whether they count from the end (1.7 times).
+# A block of units is zeroed and then written to while it is in the nearest cache. Unsigned places: for signed ones
+# numba asks at each store whether they count from the end (1.7 times).
 @blockwise(cpu=512, cuda=32)
-def backprop_maxout(
-    block: int, start: int, stop: int, dy: Reals1d, which: Int32s1d, dx: Reals1d, pieces: int
-) -> None:
+def backprop_maxout(block: int, start: int, stop: int, dy: Reals1d, which: Int32s1d, dx: Reals1d, pieces: int) -> None:
     d = dy[start:stop]
     w = which[start:stop]
     part = dx[start * pieces : stop * pieces]

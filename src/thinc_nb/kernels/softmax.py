@@ -20,7 +20,7 @@ from ._words import (
 ZERO, ONE = 0.0, 1.0
 
 
-# Rows are short (50 classes: three vectors and two elements left over), so that exp runs over 16 rows at once: 2.4 times.
+# Rows are short (50 classes: three vectors and two elements left over), so exp runs over 16 rows at once: 2.4 times.
 @blockwise(cpu=16, cuda=1)
 def softmax(
     block: int, start: int, stop: int, out: Reals2d, out_flat: Reals1d, x: Reals2d, inverse_temperature: float

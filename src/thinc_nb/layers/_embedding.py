@@ -1,0 +1,40 @@
+"""What Embed and HashEmbed share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._arrays import is_xp_array
+from ..model import Model
+from ..types import Floats1d, Floats2d, FloatsXd
+from ._checks import described, wrong_type
+from .array_getitem import ints_getitem
+from .chain import chain
+
+
+def column_of(model: Model[Any, Floats2d], column: int) -> Model[Any, Floats2d]:
+    """The layer on one column of a matrix of ids."""
+    getter: Model[Any, Any] = ints_getitem((slice(0, None), column))
+    on_column = chain(getter, model)
+    on_column.attrs["column"] = column
+    return on_column
+
+
+def check_ids(model: Model[Any, Any], ids: Any, ndim: int | None = None) -> None:
+    """Check that ids is an array of integers."""
+    if not is_xp_array(ids) or ids.dtype.kind not in "iub":
+        raise wrong_type(model, "an array of integer ids", ids)
+    if ndim is not None and ids.ndim != ndim:
+        raise ValueError(
+            f"layer {model.name!r} takes ids of {ndim} dimension, got {described(ids)}: "
+            f"choose a column of them with column=..."
+        )
+
+
+def dropout_rows(model: Model[Any, Any], E: FloatsXd, is_train: bool) -> Floats1d | None:
+    """The mask (nO,) that is applied to all rows of a batch, or None if nothing is dropped."""
+    rate = model.attrs.get("dropout_rate")
+    if not is_train or rate is None or rate <= 0:
+        return None
+    mask: Floats1d = model.ops.get_dropout_mask((E.shape[1],), rate)
+    return mask.astype(E.dtype, copy=False)

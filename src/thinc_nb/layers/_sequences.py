@@ -1,0 +1,58 @@
+"""Batches of sequences in the forms that layers take, and the parts that the `with_...` layers share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._arrays import is_xp_array
+from ..backends import Ops
+from ..model import Model
+from ..types import Ints1d, Padded, Ragged
+
+
+def lengths_of(ops: Ops, Xs: Any) -> Ints1d:
+    """The lengths of a list of arrays: (len(Xs),) int32."""
+    return ops.asarray1i([len(X) for X in Xs])
+
+
+def wrapper_dims(layer: Model[Any, Any]) -> dict[str, int | None]:
+    """The widths that a layer which runs `layer` in another form takes over."""
+    return {name: layer.maybe_get_dim(name) for name in ("nO", "nI") if layer.has_dim(name) is not False}
+
+
+def take_over_widths(model: Model[Any, Any], layer: Model[Any, Any]) -> None:
+    """Set the widths that have become known."""
+    for name in ("nO", "nI"):
+        value = layer.maybe_get_dim(name)
+        if value is not None and model.has_dim(name) is not False:
+            model.set_dim(name, value)
+
+
+def as_array(ops: Ops, X: Any, pad: int = 0) -> Any:
+    """The array that holds all rows of a batch."""
+    if isinstance(X, Ragged):
+        return X.dataXd
+    if isinstance(X, Padded):
+        return X.data
+    if is_xp_array(X):
+        return X
+    return ops.flatten(X, pad=pad)
+
+
+def as_list(ops: Ops, X: Any) -> Any:
+    """The sequences of a batch, each an array."""
+    if isinstance(X, Ragged):
+        return ops.unflatten(X.dataXd, X.lengths)
+    if isinstance(X, Padded):
+        return ops.padded2list(X)
+    return X
+
+
+def from_list(ops: Ops, Ys: Any, like: Any) -> Any:
+    """The sequences in the form of the batch `like`: Ragged, Padded or a list."""
+    if isinstance(like, Ragged):
+        flat: Any = ops.flatten(Ys)
+        return Ragged(flat, like.lengths)
+    if isinstance(like, Padded):
+        return ops.list2padded(Ys)
+    return Ys

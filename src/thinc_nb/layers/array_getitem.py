@@ -1,0 +1,57 @@
+"""Indexing an array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from .._arrays import is_xp_array
+from ..model import Model
+from ..types import ArrayXd, FloatsXd, IntsXd
+from ._checks import wrong_type
+from ._typing import ArrT
+
+AxisIndex: TypeAlias = int | slice | Sequence[int]
+Index: TypeAlias = AxisIndex | tuple[AxisIndex, ...]
+
+
+def array_getitem(index: Index) -> Model[ArrT, ArrT]:
+    """Y = X[index]: an integer, a slice, a list of integers, or a tuple of these, one for each axis."""
+    return _getitem("array-getitem", index)
+
+
+def floats_getitem(index: Index) -> Model[FloatsXd, FloatsXd]:
+    """`array_getitem` for floats."""
+    return _getitem("floats-getitem", index)
+
+
+def ints_getitem(index: Index) -> Model[IntsXd, IntsXd]:
+    """`array_getitem` for integers."""
+    return _getitem("ints-getitem", index)
+
+
+def _getitem(name: str, index: Index) -> Model[Any, Any]:
+    return Model(name, forward, attrs={"index": index})
+
+
+def forward(model: Model[Any, Any], X: ArrayXd, is_train: bool) -> tuple[Any, Callable[[Any], ArrayXd]]:
+    """X[index]; the gradient of what was not taken is zero."""
+    if not is_xp_array(X):
+        raise wrong_type(model, "an array", X)
+    index: Any = model.attrs["index"]
+
+    def backprop(dY: Any) -> ArrayXd:
+        dX: ArrayXd = model.ops.alloc(X.shape, dtype=X.dtype)
+        if _may_repeat(index):
+            # What was taken several times gets the sum.
+            model.ops.xp.add.at(dX, index, dY)
+        else:
+            dX[index] = dY
+        return dX
+
+    return X[index], backprop
+
+
+def _may_repeat(index: object) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, list) or is_xp_array(part) for part in parts)

@@ -1,0 +1,56 @@
+"""Layer normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..model import Model
+from ..types import Floats2d, N
+from ..util import get_width
+from ._checks import check_gradient, check_rows
+
+
+def LayerNorm(nI: N | None = None) -> Model[Floats2d, Floats2d, N, N]:
+    """Rows to mean 0 and variance 1, then times the gain G, plus b: Y = (X - mean) / √(variance + 1e-8) * G + b.
+
+    X (batch, nI) → Y (batch, nI). G (nI,) starts as ones, b (nI,) as zeros. Source: Ba, Kiros & Hinton, 2016.
+    """
+    return Model("layernorm", forward, init=init, dims={"nI": nI, "nO": nI}, params={"G": None, "b": None})
+
+
+def forward(
+    model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool
+) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
+    """Normalise, scale and shift."""
+    ops = model.ops
+    G = model.get_param("G")
+    check_rows(model, X, G)
+    Y, mean, rstd = ops.layer_norm(X, G, model.get_param("b"))
+
+    def backprop(dY: Floats2d) -> Floats2d:
+        check_gradient(model, dY, X)
+        dX, dG, db = ops.backprop_layer_norm(dY, X, G, mean, rstd)
+        model.inc_grad("G", dG)
+        model.inc_grad("b", db)
+        return dX
+
+    return Y, backprop
+
+
+def init(model: Model[Floats2d, Floats2d], X: Floats2d | None = None, Y: Floats2d | None = None) -> None:
+    """Infer the width, then set G to ones and b to zeros."""
+    if X is not None:
+        nI = get_width(X)
+        model.set_dim("nI", nI)
+        model.set_dim("nO", nI)
+    elif Y is not None:
+        nO = get_width(Y)
+        model.set_dim("nI", nO)
+        model.set_dim("nO", nO)
+    nI = model.get_dim("nI")
+    if model.has_dim("nO") is None:
+        model.set_dim("nO", nI)
+    G = model.ops.alloc1f(nI)
+    G += 1
+    model.set_param("G", G)
+    model.set_param("b", model.ops.alloc1f(nI))

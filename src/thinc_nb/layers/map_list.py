@@ -1,0 +1,39 @@
+"""map_list: a layer on each item of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from typing_extensions import TypeVar
+
+from ..model import Model
+from ..types import NI, NO
+from ._checks import wrong_type
+
+A = TypeVar("A", default=Any)
+B = TypeVar("B", default=Any)
+
+
+def map_list(layer: Model[A, B, NI, NO]) -> Model[list[A], list[B], NI, NO]:
+    """Run a layer on each item of a list, one after the other. See `with_array` to run it on all at once."""
+    return Model("map_list", forward, init=init, layers=[layer])
+
+
+def forward(
+    model: Model[list[Any], list[Any]], Xs: list[Any], is_train: bool
+) -> tuple[list[Any], Callable[[list[Any]], list[Any]]]:
+    """The layer on each item."""
+    if not isinstance(Xs, (list, tuple)):
+        raise wrong_type(model, "a list", Xs)
+    pairs = [model.layers[0](X, is_train) for X in Xs]
+
+    def backprop(dYs: list[Any]) -> list[Any]:
+        return [callback(dY) for (_, callback), dY in zip(pairs, dYs, strict=True)]
+
+    return [Y for Y, _ in pairs], backprop
+
+
+def init(model: Model[Any, Any], X: list[Any] | None = None, Y: list[Any] | None = None) -> None:
+    """Initialize the layer with the first items of the examples."""
+    model.layers[0].initialize(X=X[0] if X else None, Y=Y[0] if Y else None)

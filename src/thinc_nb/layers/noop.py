@@ -1,0 +1,28 @@
+"""noop: a layer that does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..model import Model
+from ..types import N
+
+if TYPE_CHECKING:
+    from ..model import Endo
+
+
+def noop(*layers: Model[Any, Any]) -> Endo[Any, N, N]:
+    """Give back X. Layers are kept as children, in which they are saved and updated, but they do not run."""
+    model: Any = Model("noop", forward, layers=layers)
+    nothing: Endo[Any, N, N] = model
+    return nothing
+
+
+def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+    """X itself."""
+
+    def backprop(dY: Any) -> Any:
+        return dY
+
+    return X, backprop

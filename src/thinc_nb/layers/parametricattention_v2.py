@@ -1,0 +1,50 @@
+"""ParametricAttention_v2: rows weighted by a learnt vector, through keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..initializers import uniform_init
+from ..model import Model
+from ..types import Floats2d, N, Ragged
+from ..util import get_width
+from ._attention import attend
+from .noop import noop
+
+KEY_TRANSFORM_REF: str = "key_transform"
+
+
+def ParametricAttention_v2(
+    *, key_transform: Model[Floats2d, Floats2d] | None = None, nO: N | None = None
+) -> Model[Ragged, Ragged, N, N]:
+    """`ParametricAttention` whose scores come from keys: Y = X * softmax(K Q), K = key_transform(X).
+
+    key_transform: a layer from (n, nO) to (n, nO); without one K is X.
+    """
+    keys: Model[Any, Any] = noop() if key_transform is None else key_transform
+    return Model(
+        "para-attn",
+        forward,
+        init=init,
+        params={"Q": None},
+        dims={"nO": nO},
+        refs={KEY_TRANSFORM_REF: keys},
+        layers=[keys],
+    )
+
+
+def forward(model: Model[Ragged, Ragged], Xr: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
+    """Keys by the layer that the model refers to."""
+    keys = model.get_ref(KEY_TRANSFORM_REF)
+    return attend(model, Xr, lambda X: keys(X, is_train))
+
+
+def init(model: Model[Ragged, Ragged], X: Ragged | None = None, Y: Ragged | None = None) -> None:
+    """Infer the width, draw Q, then initialize the layer that makes keys."""
+    if X is not None:
+        model.set_dim("nO", get_width(X))
+    model.set_param("Q", uniform_init(model.ops, (model.get_dim("nO"),)))
+    # Keys are as wide as rows.
+    rows = None if X is None else X.data
+    model.get_ref(KEY_TRANSFORM_REF).initialize(X=rows, Y=rows if Y is None else Y.data)

@@ -1,0 +1,79 @@
+"""resizable: a layer that can be given more outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from typing_extensions import TypeVar
+
+from ..model import Model
+from ..types import NI, NO, Floats2d
+
+A = TypeVar("A", default=Any)
+B = TypeVar("B", default=Any)
+
+
+def resizable(layer: Model[A, B, NI, NO], resize_layer: Callable[..., Model[Any, Any]]) -> Model[A, B, NI, NO]:
+    """The layer, with the way to change its output width: `resize_layer(layer, nO)` gives the layer of another width.
+
+    See `resize_model`, and `resize_linear_weighted` for layers with weights by row.
+    """
+    return Model(
+        f"resizable({layer.name})",
+        forward,
+        init=init,
+        layers=[layer],
+        attrs={"resize_layer": resize_layer},
+        dims={name: layer.maybe_get_dim(name) for name in ("nO", "nI") if layer.has_dim(name) is not False},
+    )
+
+
+def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+    """What the layer does."""
+    layer = model.layers[0]
+    return layer(X, is_train)
+
+
+def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
+    """Initialize the layer with the examples."""
+    model.layers[0].initialize(X=X, Y=Y)
+
+
+def resize_model(model: Model[A, B], new_nO: int) -> Model[A, B]:
+    """Replace the layer inside a `resizable` by one with `new_nO` outputs, and return the model."""
+    model.layers[0] = model.attrs["resize_layer"](model.layers[0], new_nO)
+    return model
+
+
+def resize_linear_weighted(
+    layer: Model[Floats2d, Floats2d], new_nO: int, *, fill_defaults: Mapping[str, float] | None = None
+) -> Model[Floats2d, Floats2d]:
+    """A copy of a dense layer with more outputs, that keeps the weights of those it has.
+
+    New rows of a parameter are zero, or what `fill_defaults` says for its name: ``{"b": -1.0}``. Without parameters yet
+    only the width is changed. The layer itself if it has that width. ValueError if it has more.
+    """
+    old_nO = layer.maybe_get_dim("nO")
+    if old_nO == new_nO:
+        return layer
+    if old_nO is not None and new_nO < old_nO:
+        raise ValueError(
+            f"resize_linear_weighted: layer {layer.name!r} has nO {old_nO} and can only grow, not to {new_nO}"
+        )
+    fills = {"W": 0.0, "b": 0.0} | dict(fill_defaults or {})
+    larger = layer.copy()
+    weights = {name: larger.maybe_get_param(name) for name in larger.param_names}
+    for name in weights:
+        larger.set_param(name, None)
+    larger.set_dim("nO", new_nO, force=True)
+    for name, old in weights.items():
+        if old is None:
+            continue
+        new = larger.ops.alloc((new_nO, *old.shape[1:]), dtype=old.dtype)
+        new[...] = fills.get(name, 0.0)
+        new[: old.shape[0]] = old
+        larger.set_param(name, new)
+    if all(weight is None for weight in weights.values()) and larger.maybe_get_dim("nI") is not None:
+        larger.initialize()
+    return larger

@@ -1,0 +1,30 @@
+"""The softmax function as a layer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._arrays import is_xp_array
+from ..model import Model
+from ..types import Floats2d, N
+from ._checks import check_gradient, wrong_type
+
+
+def softmax_activation() -> Model[Floats2d, Floats2d, N, N]:
+    """Y = softmax(X), row by row: (batch, width) → the same shape, each row sums to 1. No parameters."""
+    return Model("softmax_activation", forward)
+
+
+def forward(model: Model[Any, Any], X: Floats2d, is_train: bool) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
+    """Softmax of each row."""
+    if not is_xp_array(X):
+        raise wrong_type(model, "an array", X)
+    ops = model.ops
+    Y = ops.softmax(X)
+
+    def backprop(dY: Floats2d) -> Floats2d:
+        check_gradient(model, dY, Y)
+        return ops.backprop_softmax(Y, dY)
+
+    return Y, backprop

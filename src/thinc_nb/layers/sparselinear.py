@@ -1,0 +1,106 @@
+"""SparseLinear: a linear model over hashed features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from .._arrays import is_xp_array
+from ..model import Model
+from ..types import NO, ArrayXd, Floats1d, Floats2d, Ints1d
+from ..util import get_width
+from ._checks import check_gradient, wrong_type
+from ._murmur import hash_keys
+
+SparseBatch: TypeAlias = tuple[Ints1d, Floats1d, Ints1d]
+
+
+def SparseLinear(nO: NO | None = None, length: int = 1 << 18) -> Model[SparseBatch, Floats2d, Any, NO]:
+    """`SparseLinear_v2` with other places for the weights: those of saved models of the first version.
+
+    Its outputs share most of their weights: the one for a feature is beside that for the next output, not in a table
+    of its own. `length` should be a power of 2.
+    """
+    return _sparse_linear(nO, length, v1_indexing=True)
+
+
+def SparseLinear_v2(nO: NO | None = None, length: int = 1 << 18) -> Model[SparseBatch, Floats2d, Any, NO]:
+    """Weighted features summed: Y[i] = b + Σ value * (two weights of the feature, chosen by hashes).
+
+    (keys, values, lengths) → Y (batch, nO): keys (n,) uint64 and values (n,) are the features of all items one after
+    the other, lengths (batch,) says how many each has. W (nO * length,) and b (nO,) start as zeros. Hashes: MurmurHash3
+    (Appleby, 2011).
+    """
+    return _sparse_linear(nO, length, v1_indexing=False)
+
+
+def _sparse_linear(nO: int | None, length: int, *, v1_indexing: bool) -> Model[SparseBatch, Floats2d]:
+    if length < 1:
+        raise ValueError(f"SparseLinear: the length must be at least 1, got {length}")
+    return Model(
+        "sparse_linear",
+        forward,
+        init=init,
+        params={"W": None, "b": None},
+        dims={"nO": nO, "length": length},
+        attrs={"v1_indexing": v1_indexing},
+    )
+
+
+def forward(
+    model: Model[SparseBatch, Floats2d], keys_values_lengths: SparseBatch, is_train: bool
+) -> tuple[Floats2d, Callable[[Floats2d], tuple[Any, Floats1d, Ints1d]]]:
+    """Gather the weights of each feature, and sum over the features of each item."""
+    ops = model.ops
+    keys, values, lengths = _checked(model, keys_values_lengths)
+    W, b = model.get_param("W"), model.get_param("b")
+    places = _places(model, keys)
+    weights = W[places].sum(axis=1)
+    weighted = weights * values.astype(W.dtype, copy=False)[:, None]
+    Y = ops.reduce_sum(weighted, lengths)
+    Y += b
+
+    def backprop(dY: Floats2d) -> tuple[Any, Floats1d, Ints1d]:
+        check_gradient(model, dY, Y)
+        d_weighted = ops.backprop_reduce_sum(dY, lengths)
+        d_weights = d_weighted * values.astype(W.dtype, copy=False)[:, None]
+        d_places = ops.xp.broadcast_to(d_weights[:, None, :], places.shape)
+        ops.scatter_add(model.grad_buffer("W"), places.reshape(-1), ops.as_contig(d_places).reshape(-1))
+        model.inc_grad("b", dY.sum(axis=0))
+        d_values: Any = (d_weighted * weights).sum(axis=1)
+        return ops.xp.zeros_like(keys), d_values.astype(values.dtype, copy=False), lengths
+
+    return Y, backprop
+
+
+def _checked(model: Model[Any, Any], batch: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(batch, (tuple, list)) or len(batch) != 3 or not all(is_xp_array(part) for part in batch):
+        raise wrong_type(model, "three arrays (keys, values, lengths)", batch)
+    keys, values, lengths = batch
+    if keys.ndim != 1 or keys.dtype.kind not in "iu" or values.shape != keys.shape:
+        raise ValueError(
+            f"layer {model.name!r} takes as many integer keys as values, both in 1 dimension, got keys {keys.dtype} "
+            f"{keys.shape} and values {values.dtype} {values.shape}"
+        )
+    return keys, values, lengths
+
+
+def _places(model: Model[Any, Any], keys: ArrayXd) -> Any:
+    """Where in W the two weights of each feature are, for each output: (n, 2, nO)."""
+    xp = model.ops.xp
+    nO, length = model.get_dim("nO"), model.get_dim("length")
+    # Signed keys keep their bits.
+    bits = keys.astype("int64").view("uint64") if keys.dtype.kind == "i" else keys.astype("uint64", copy=False)
+    hashes = xp.stack([hash_keys(bits, seed) for seed in (0, 1)], axis=1).astype("int64")
+    if model.attrs["v1_indexing"]:
+        return (hashes & (length - 1))[:, :, None] + xp.arange(nO)
+    return (hashes % length)[:, :, None] + xp.arange(nO) * length
+
+
+def init(model: Model[SparseBatch, Floats2d], X: SparseBatch | None = None, Y: Floats2d | None = None) -> None:
+    """Infer the width of the output, then set W and b to zeros."""
+    if Y is not None:
+        model.set_dim("nO", get_width(Y))
+    nO, length = model.get_dim("nO"), model.get_dim("length")
+    model.set_param("W", model.ops.alloc1f(nO * length))
+    model.set_param("b", model.ops.alloc1f(nO))

@@ -1,0 +1,92 @@
+"""with_array: a layer for arrays, on sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .._arrays import is_xp_array
+from ..model import Model
+from ..types import NI, NO, ListXd, Padded, Ragged
+from ._checks import wrong_type
+from ._sequences import as_array, lengths_of, take_over_widths, wrapper_dims
+from ._typing import ArrT, ArrU
+
+if TYPE_CHECKING:
+    from ..model import OverSeq
+
+
+def with_array(layer: Model[ArrT, ArrU, NI, NO], pad: int = 0) -> OverSeq[ArrT, ArrU, NI, NO]:
+    """Run a layer on the rows of all sequences of a batch at once, as one array.
+
+    X, a list of arrays, Ragged, Padded, or an array → the same with other data. `pad` rows of zeros go between the
+    sequences of a list, so that windows do not reach from one into the next.
+    """
+    model: Any = Model(
+        f"with_array({layer.name})",
+        forward,
+        init=init,
+        layers=[layer],
+        attrs={"pad": pad},
+        dims=wrapper_dims(layer),
+    )
+    lifted: OverSeq[ArrT, ArrU, NI, NO] = model
+    return lifted
+
+
+def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+    """Flatten, run, unflatten."""
+    layer = model.layers[0]
+    if isinstance(X, Ragged):
+        return _ragged(layer, X, is_train)
+    if isinstance(X, Padded):
+        return _padded(layer, X, is_train)
+    if is_xp_array(X):
+        return layer(X, is_train)
+    if isinstance(X, (list, tuple)):
+        return _list(model, X, is_train)
+    raise wrong_type(model, "a list of arrays, Ragged, Padded, or an array", X)
+
+
+def _list(model: Model[Any, Any], Xs: Any, is_train: bool) -> tuple[ListXd, Callable[[ListXd], ListXd]]:
+    if len(Xs) == 0:
+        # There is no array to run on: its width is not known.
+        return [], lambda dYs: []
+    ops = model.ops
+    pad = model.attrs["pad"]
+    lengths = lengths_of(ops, Xs)
+    Y, callback = model.layers[0](ops.flatten(Xs, pad=pad), is_train)
+
+    def backprop(dYs: ListXd) -> ListXd:
+        dX = callback(ops.flatten(dYs, pad=pad))
+        return ops.unflatten(dX, lengths, pad=pad)
+
+    return ops.unflatten(Y, lengths, pad=pad), backprop
+
+
+def _ragged(layer: Model[Any, Any], X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
+    Y, callback = layer(X.dataXd, is_train)
+
+    def backprop(dY: Ragged) -> Ragged:
+        return Ragged(callback(dY.dataXd), dY.lengths)
+
+    return Ragged(Y, X.lengths), backprop
+
+
+def _padded(layer: Model[Any, Any], X: Padded, is_train: bool) -> tuple[Padded, Callable[[Padded], Padded]]:
+    Y, callback = layer(X.data, is_train)
+
+    def backprop(dY: Padded) -> Padded:
+        return Padded(callback(dY.data), dY.size_at_t, dY.lengths, dY.indices)
+
+    return Padded(Y, X.size_at_t, X.lengths, X.indices), backprop
+
+
+def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
+    """Initialize the layer with the rows of the examples."""
+    layer = model.layers[0]
+    layer.initialize(
+        X=None if X is None else as_array(model.ops, X, model.attrs["pad"]),
+        Y=None if Y is None else as_array(model.ops, Y, model.attrs["pad"]),
+    )
+    take_over_widths(model, layer)

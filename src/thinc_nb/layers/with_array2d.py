@@ -1,0 +1,81 @@
+"""with_array2d: a layer for matrices, on sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .._arrays import is_xp_array
+from ..model import Model
+from ..types import NI, NO, Padded, Ragged
+from ._checks import wrong_type
+from ._sequences import as_array, take_over_widths, wrapper_dims
+from ._typing import ArrT, ArrU
+from .with_array import forward as forward_array
+
+if TYPE_CHECKING:
+    from ..model import OverSeq
+
+
+def with_array2d(layer: Model[ArrT, ArrU, NI, NO], pad: int = 0) -> OverSeq[ArrT, ArrU, NI, NO]:
+    """`with_array` for layers that take two dimensions only: the data of Padded and Ragged is made such."""
+    model: Any = Model(
+        f"with_array({layer.name})",
+        forward,
+        init=init,
+        layers=[layer],
+        attrs={"pad": pad},
+        dims=wrapper_dims(layer),
+    )
+    lifted: OverSeq[ArrT, ArrU, NI, NO] = model
+    return lifted
+
+
+def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+    """Flatten to two dimensions, run, unflatten."""
+    if isinstance(X, Ragged):
+        return _ragged(model.layers[0], X, is_train)
+    if isinstance(X, Padded):
+        return _padded(model.layers[0], X, is_train)
+    if not is_xp_array(X) and not isinstance(X, (list, tuple)):
+        raise wrong_type(model, "a list of arrays, Ragged, Padded, or an array", X)
+    return forward_array(model, X, is_train)
+
+
+def _ragged(layer: Model[Any, Any], X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
+    Y, callback = layer(X.data, is_train)
+    shape = X.dataXd.shape
+
+    def backprop(dY: Ragged) -> Ragged:
+        return Ragged(callback(dY.data).reshape(shape), dY.lengths)
+
+    return Ragged(Y, X.lengths), backprop
+
+
+def _padded(layer: Model[Any, Any], X: Padded, is_train: bool) -> tuple[Padded, Callable[[Padded], Padded]]:
+    Y, callback = layer(_rows(X.data), is_train)
+    steps, sequences = X.data.shape[:2]
+
+    def backprop(dY: Padded) -> Padded:
+        return Padded(callback(_rows(dY.data)).reshape(X.data.shape), dY.size_at_t, dY.lengths, dY.indices)
+
+    return Padded(Y.reshape((steps, sequences, Y.shape[1])), X.size_at_t, X.lengths, X.indices), backprop
+
+
+def _rows(data: Any) -> Any:
+    return data.reshape((data.shape[0] * data.shape[1], data.shape[2]))
+
+
+def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
+    """Initialize the layer with the rows of the examples."""
+    layer = model.layers[0]
+    layer.initialize(X=_example(model, X), Y=_example(model, Y))
+    take_over_widths(model, layer)
+
+
+def _example(model: Model[Any, Any], X: Any) -> Any:
+    if X is None:
+        return None
+    if isinstance(X, Padded):
+        return _rows(X.data)
+    return X.data if isinstance(X, Ragged) else as_array(model.ops, X, model.attrs["pad"])

@@ -1,0 +1,41 @@
+"""with_getitem: a layer on one item of a tuple."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..model import Model
+from ._checks import described
+
+
+def with_getitem(idx: int, layer: Model[Any, Any]) -> Model[tuple[Any, ...], tuple[Any, ...]]:
+    """Run a layer on item `idx` of a tuple; the others stay as they are."""
+    return Model(f"with_getitem({layer.name})", forward, init=init, layers=[layer], attrs={"idx": idx})
+
+
+def forward(
+    model: Model[tuple[Any, ...], tuple[Any, ...]], items: Any, is_train: bool
+) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
+    """The items, one of them replaced by what the layer makes of it."""
+    idx: int = model.attrs["idx"]
+    if not isinstance(items, (tuple, list)) or not -len(items) <= idx < len(items):
+        raise IndexError(f"layer {model.name!r} takes a tuple with an item {idx}, got {described(items)}")
+    Y, callback = model.layers[0](items[idx], is_train)
+
+    def backprop(d_items: tuple[Any, ...]) -> tuple[Any, ...]:
+        return _replaced(d_items, idx, callback(d_items[idx]))
+
+    return _replaced(items, idx, Y), backprop
+
+
+def _replaced(items: Sequence[Any], idx: int, value: Any) -> tuple[Any, ...]:
+    changed = list(items)
+    changed[idx] = value
+    return tuple(changed)
+
+
+def init(model: Model[Any, Any], X: tuple[Any, ...] | None = None, Y: tuple[Any, ...] | None = None) -> None:
+    """Initialize the layer with its items of the examples."""
+    idx: int = model.attrs["idx"]
+    model.layers[0].initialize(X=None if X is None else X[idx], Y=None if Y is None else Y[idx])

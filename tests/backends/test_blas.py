@@ -1,0 +1,107 @@
+"""Products on our own threads: the same bits for any number, and BLAS as it was afterwards."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from thinc_nb.backends import NumpyOps, _blas
+from thinc_nb.kernels import _threads
+
+ops = NumpyOps()
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Set the number of threads; every product is large enough for them."""
+    monkeypatch.setattr(_blas, "MIN_OPERATIONS", 1)
+    return lambda count: monkeypatch.setattr(_threads, "num_threads", count)
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("shape", "trans1", "trans2"),
+    [
+        ((300, 70, 50), False, True),
+        ((50, 70, 300), False, True),
+        ((130, 500, 131), True, False),
+        ((1, 5, 1), False, False),
+    ],
+)
+def test_products_do_not_depend_on_the_number_of_threads(rng, threads, shape, trans1, trans2, dtype):
+    n, k, m = shape
+    x = rng.standard_normal((k, n) if trans1 else (n, k)).astype(dtype)
+    y = rng.standard_normal((m, k) if trans2 else (k, m)).astype(dtype)
+    threads(1)
+    expected = ops.gemm(x, y, trans1=trans1, trans2=trans2)
+    truth = (x.T if trans1 else x).astype("d") @ (y.T if trans2 else y).astype("d")
+    np.testing.assert_allclose(expected, truth, rtol=1e-3, atol=1e-4)
+    for count in (2, 3, 8):
+        threads(count)
+        np.testing.assert_array_equal(ops.gemm(x, y, trans1=trans1, trans2=trans2), expected)
+
+
+def test_blas_has_its_threads_back_afterwards_even_after_an_error(rng):
+    before = blas_threads()
+    x = rng.standard_normal((64, 64)).astype("f")
+    ops.gemm(x, x)
+    assert blas_threads() == before
+    with _blas._SINGLE:
+        assert blas_threads() <= {1}
+    with pytest.raises(TypeError), _blas._SINGLE:
+        raise TypeError
+    assert blas_threads() == before
+
+
+def test_blas_has_its_threads_back_after_many_threads_used_it(rng, threads):
+    threads(2)
+    x = rng.standard_normal((100, 100)).astype("f")
+    expected = ops.gemm(x, x)
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        wrong = []
+
+        def work() -> None:
+            for _ in range(50):
+                if not np.array_equal(ops.gemm(x, x), expected):
+                    wrong.append(1)
+
+        workers = [threading.Thread(target=work) for _ in range(16)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert not wrong
+        assert blas_threads() == before
+
+
+def child(queue: multiprocessing.Queue, x: np.ndarray) -> None:
+    queue.put((blas_threads(), float(ops.gemm(x, x)[0, 0]), blas_threads()))
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_forked_within_a_product_has_its_threads(rng, threads):
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("there is no fork here")
+    threads(2)
+    x = rng.standard_normal((100, 100)).astype("f")
+    expected = float(ops.gemm(x, x)[0, 0])
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with _blas._SINGLE:
+            process = context.Process(target=child, args=(queue, x))
+            process.start()
+        found = queue.get(timeout=60)
+        process.join()
+        assert found == (before, expected, before)
+        assert blas_threads() == before

@@ -1,0 +1,118 @@
+"""Embed and HashEmbed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from thinc_nb import api
+from thinc_nb.api import Embed, HashEmbed, NumpyOps, Ragged
+from thinc_nb.errors import UnsetError
+
+IDS = np.array([[1, 5], [2, 6], [1, 7]])
+
+
+def test_hash_embedding_is_the_sum_of_four_rows() -> None:
+    model = HashEmbed(3, 11, seed=4).initialize()
+    ids = IDS[:, 0].astype("uint64")
+    rows = NumpyOps().hash(ids, 4).astype("int64") % 11
+    np.testing.assert_allclose(model.predict(ids), model.get_param("E")[rows].sum(axis=1), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint32", "uint64"])
+@pytest.mark.parametrize("layer", [lambda: HashEmbed(3, 9, seed=1), lambda: Embed(3, 9)])
+def test_any_integers_are_ids(layer: Any, dtype: str) -> None:
+    model = layer().initialize()
+    np.testing.assert_array_equal(model.predict(IDS[:, 0].astype(dtype)), model.predict(IDS[:, 0]))
+
+
+def test_embedding_is_a_row_of_the_table() -> None:
+    model = Embed(3, 9).initialize()
+    E = model.get_param("E")
+    np.testing.assert_array_equal(model.predict(IDS[:, 0]), E[[1, 2, 1]])
+    np.testing.assert_array_equal(model.predict(IDS), E[IDS])
+    np.testing.assert_array_equal(model.predict(np.array([-1])), E[[8]])
+
+
+@pytest.mark.parametrize("layer", [lambda c: HashEmbed(3, 9, seed=1, column=c), lambda c: Embed(3, 9, column=c)])
+def test_column(layer: Any) -> None:
+    model = layer(1).initialize()
+    alone = layer(None).initialize()
+    alone.set_param("E", model.layers[1].get_param("E"))
+    np.testing.assert_array_equal(model.predict(IDS), alone.predict(IDS[:, 1]))
+
+
+@pytest.mark.parametrize("layer", [lambda c: HashEmbed(3, 9, seed=1, column=c), lambda c: Embed(3, 9, column=c)])
+@pytest.mark.parametrize("is_train", [True, False])
+def test_empty_batch_gives_empty_gradient(layer: Any, is_train: bool) -> None:
+    for ids, column in ((np.zeros((0,), dtype="i"), None), (np.zeros((0, 2), dtype="i"), 1)):
+        model = layer(column).initialize()
+        Y, backprop = model(ids, is_train)
+        assert Y.shape == (0, 3)
+        assert backprop(Y).shape == ids.shape
+
+
+@pytest.mark.parametrize("layer", [lambda: HashEmbed(6, 9, seed=1, dropout=0.5), lambda: Embed(6, 9, dropout=0.5)])
+def test_dropout_drops_the_same_columns_in_all_rows(layer: Any) -> None:
+    model = layer().initialize()
+    ids = np.arange(9)
+    whole = model.predict(ids)
+    np.random.seed(0)
+    for _ in range(5):
+        mask = model.begin_update(ids)[0] / whole
+        np.testing.assert_allclose(mask, np.broadcast_to(mask[0], mask.shape), rtol=1e-5)
+        assert set(np.unique(mask.round(3))) <= {0.0, 2.0}
+    np.testing.assert_array_equal(model.predict(ids), whole)
+
+
+def test_gradients_of_one_row_add_up() -> None:
+    model = Embed(2, 4).initialize()
+    Y, backprop = model.begin_update(np.array([1, 1, 3]))
+    backprop(np.ones_like(Y))
+    backprop(np.ones_like(Y))
+    np.testing.assert_array_equal(model.get_grad("E"), [[0, 0], [4, 4], [0, 0], [2, 2]])
+
+
+def test_id_outside_the_table_is_named() -> None:
+    model = Embed(3, 9).initialize()
+    for wrong in (9, -10, 2**40):
+        with pytest.raises(IndexError, match=rf"layer 'embed' has a table of 9 rows \(nV\), got the id {wrong}"):
+            model.predict(np.array([0, wrong]))
+
+
+@pytest.mark.parametrize("layer", [lambda: HashEmbed(3, 9), lambda: Embed(3, 9)])
+def test_what_is_no_id_is_refused(layer: Any) -> None:
+    model = layer().initialize()
+    for wrong in (np.zeros(3, dtype="f"), [1, 2], Ragged(IDS, np.array([3]))):
+        with pytest.raises(TypeError, match=f"layer '{model.name}' takes an array of integer ids"):
+            model.predict(wrong)
+
+
+def test_matrix_of_ids_needs_a_column() -> None:
+    with pytest.raises(ValueError, match=r"layer 'hashembed' takes ids of 1 dimension, got int64 \(3, 2\).*column"):
+        HashEmbed(3, 9).initialize().predict(IDS)
+
+
+@pytest.mark.parametrize("layer", [lambda: HashEmbed(3, 9), lambda: Embed(3, 9)])
+def test_gradient_of_another_shape_is_refused(layer: Any) -> None:
+    model = layer().initialize()
+    _, backprop = model.begin_update(IDS[:, 0])
+    with pytest.raises(ValueError, match=f"gradient of layer '{model.name}' must have the shape"):
+        backprop(np.zeros((3, 4), dtype="f"))
+    assert not model.has_grad("E")
+
+
+def test_unknown_table_is_named() -> None:
+    with pytest.raises(UnsetError, match="'nV' for model 'embed'"):
+        Embed(3).initialize()
+
+
+def test_table_is_drawn_uniformly() -> None:
+    np.random.seed(0)
+    drawn = HashEmbed(6, 10).initialize().get_param("E")
+    np.random.seed(0)
+    np.testing.assert_array_equal(drawn, np.random.uniform(-0.1, 0.1, (10, 6)).astype("f"))
+    zeros = HashEmbed(6, 10, initializer=api.zero_init).initialize()
+    assert not zeros.get_param("E").any()
