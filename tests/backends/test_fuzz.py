@@ -171,8 +171,23 @@ def operations() -> list[str]:
 # No number here is the size of an array that the machine could hold, but would take long to fill.
 NUMBERS = [-1, 0, 1, 2, 3, 5, -(2**31), 2**62, 2**70, True]
 REALS = [*NUMBERS, 0.5, 1.5, -0.5, float("nan"), float("inf"), -float("inf")]
-NO_NUMBERS = [None, "text", b"bytes", (), [1, 2], {}, object, 1j]
-NO_ARRAYS = [None, "text", b"bytes", (), [], {}, [[1.0, 2.0], [3.0]], [1, 2, 3], object, 1, -0.5, [None], Ellipsis]
+NO_NUMBERS: list[Any] = [None, "text", b"bytes", (), [1, 2], {}, object, 1j]
+NO_ARRAYS: list[Any] = [
+    None,
+    "text",
+    b"bytes",
+    (),
+    [],
+    {},
+    [[1.0, 2.0], [3.0]],
+    [1, 2, 3],
+    object,
+    1,
+    -0.5,
+    [None],
+    Ellipsis,
+]
+SHAPE_TYPES = {"Shape", "Shape | int", "tuple[int, ...]"}
 DTYPES = [
     "f4",
     "f8",
@@ -261,7 +276,7 @@ def replacements(annotation: str, given: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(REALS) | st.sampled_from(NO_NUMBERS)
     if annotation.startswith(("DTypes", "Literal")):
         return st.sampled_from(["f4", "f8", "i4", "u8", "?", "O", "<", ">", "float32", "nonsense", None, 3])
-    if annotation in {"Shape", "Shape | int", "tuple[int, ...]"}:
+    if annotation in SHAPE_TYPES:
         return st.lists(st.sampled_from([*NUMBERS, None, 1.5]), max_size=3).map(tuple) | st.sampled_from(NO_ARRAYS)
     kinds = [arrays(), arrays(), st.sampled_from(NO_ARRAYS), st.lists(arrays(), max_size=3), raggeds()]
     if isinstance(given, np.ndarray):
@@ -331,8 +346,7 @@ def verdict(ops: NumpyOps, name: str, call: dict[str, Any], replaced: list[str])
             made(ops, name, call)
     except CLEAN as error:
         may_change = set()
-        # Of a number that is none, Python says enough.
-        plain = any(is_number(annotations[key]) and not fits(annotations[key], call[key]) for key in replaced)
+        plain = any(is_plain(annotations[key], call[key]) for key in replaced)
         named = any(each in str(error) for each in (name, SPEAKS_AS.get(name, name)))
         if not (named or plain or NUMPYS_WORDS.match(name) or isinstance(error, MemoryError)):
             return f"does not name the operation: {type(error).__name__}: {str(error)[:150]}"
@@ -344,8 +358,11 @@ def verdict(ops: NumpyOps, name: str, call: dict[str, Any], replaced: list[str])
     return None
 
 
-def fits(annotation: str, value: Any) -> bool:
-    return isinstance(value, (int, float) if annotation.startswith("float") else int)
+def is_plain(annotation: str, value: Any) -> bool:
+    """Whether Python or numpy says enough: of a number that is none, a shape, a dtype."""
+    if is_number(annotation):
+        return not isinstance(value, (int, float) if annotation.startswith("float") else int)
+    return annotation in SHAPE_TYPES or annotation.startswith("DTypes")
 
 
 def sweep(ops: NumpyOps, name: str, examples: int, seed: int, log: Path) -> list[str]:

@@ -1,9 +1,9 @@
 """Matrix products on the CPU: numpy's BLAS on one thread, and large products split over threads of our own.
 
-BLAS libraries have threads of their own, which spin while they wait for each other. Alone on the machine that is as
-fast as it gets; with one other busy process on two cores a training step of 30 ms takes 240. Ours sleep while they wait:
-the same speed when alone, and at worst that of one thread when not (measured). Results are also the same for any number
-of threads, which those of OpenBLAS's own threads are not.
+BLAS libraries have threads of their own, which spin while they wait for each other. Alone on the machine that is
+as fast as it gets; with one other busy process on two cores a training step of 30 ms takes 240. Ours sleep while they
+wait: the same speed when alone, and at worst that of one thread when not (measured). Results are also the same for any
+number of threads, which those of OpenBLAS's own threads are not.
 
 The user's own products keep the threads that they had: BLAS is held to one thread only while one of ours runs.
 """

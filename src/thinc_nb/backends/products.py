@@ -30,12 +30,11 @@ class ProductOps(OpsBase):
                 f"y is {y.shape}{' transposed' * trans2})"
             )
         shape = (left.shape[0], right.shape[1])
-        if out is None:
-            out = self._empty(shape, x.dtype)
-        elif out.shape != shape or out.dtype != x.dtype:
+        product: Floats2d = self._empty(shape, x.dtype) if out is None else out
+        if product.shape != shape or product.dtype != x.dtype:
             raise ValueError(f"gemm: out must be {x.dtype} {shape}, got {described(out)}")
-        self._matmul(left, right, out)
-        return out
+        self._matmul(left, right, product)
+        return product
 
     def affine(self, X: Floats2d, W: Floats2d, b: Floats1d) -> Floats2d:
         """Y = X Wᵀ + b: X (batch, nI), W (nO, nI), b (nO,) → Y (batch, nO)."""

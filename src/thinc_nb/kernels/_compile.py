@@ -63,7 +63,7 @@ class Kernel(Generic[P]):
         return f"<kernel {self.name}>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        values: tuple[Any, ...] = args
+        values: Any = args
         decides = values[self._decides]
         double = decides.dtype.char == "d"
         if self._scalars:

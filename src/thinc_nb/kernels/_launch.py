@@ -1,8 +1,8 @@
 """Launching kernels on the GPU.
 
 numba's own launch takes tens of microseconds: it looks at every argument anew, and knows nothing of CuPy's streams.
-Here a kernel is compiled to PTX once, kept on disk beside the loops of the CPU, loaded by CuPy and launched by it. Under
-the simulator numba launches.
+Here a kernel is compiled to PTX once, kept on disk beside the loops of the CPU, loaded by CuPy and launched by it.
+Under the simulator numba launches.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ def warmup(
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
-    jobs = [(name, precision) for precision in precisions for name in sorted(all_kernels())]
+    names = sorted(all_kernels())
+    jobs: list[tuple[str, Precision]] = [(name, precision) for precision in precisions for name in names]
     count = min(processes or _threads.num_threads, len(jobs))
     warmed: list[Warmed] = []
 
