@@ -53,7 +53,7 @@ def test_the_outermost_initialize_lays_out_the_whole_tree() -> None:
     assert [span.key for span in arena.spans] == keys
     assert loose_parameters(model) == []
     by_id = {each.id: each for each in model.walk()}
-    for (owner, name), start, stop in arena.spans:
+    for (owner, name), start, stop, _ in arena.spans:
         weights = by_id[owner].get_param(name)
         assert is_aligned(weights)
         assert arena.weights[start:stop].tolist() == weights.ravel().tolist()
@@ -104,7 +104,7 @@ def test_a_fused_update_over_the_arena_is_an_update_of_the_model() -> None:
         for name in each.param_names:
             each.inc_grad(name, ones(*each.get_param(name).shape))
     for arena in arenas_of(model):
-        for _, start, stop in arena.gradient_spans():
+        for _, start, stop, _ in arena.gradient_spans():
             arena.weights[start:stop] -= 0.5 * arena.gradients[start:stop]
         arena.clear_gradients()
     for each in model.walk():

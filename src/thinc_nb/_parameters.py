@@ -184,6 +184,7 @@ class Span(NamedTuple):
     key: tuple[int, str]
     start: int
     stop: int
+    shape: tuple[int, ...]
 
 
 class Arena:
@@ -293,7 +294,7 @@ def _parameters_of(model: Model[Any, Any]) -> Iterator[tuple[tuple[int, str], Pa
 def _span(key: tuple[int, str], parameter: Parameter) -> Span:
     if parameter.home is None:
         raise ValueError(f"parameter {key} is not in an arena")
-    return Span(key, parameter.home.start, parameter.home.stop)
+    return Span(key, parameter.home.start, parameter.home.stop, parameter.home.weights.shape)
 
 
 def _is_movable(value: object) -> bool:

@@ -14,7 +14,7 @@ from typing_extensions import Self, TypeVar
 from . import _tree, serialize
 from ._node import NodeData
 from ._operators import apply_operator, define_operators
-from ._parameters import GradientState, Parameter, lay_out
+from ._parameters import GradientState, Parameter, arenas_of, lay_out
 from ._pydantic import AcceptsInstances
 from ._tree import change_attr_values, set_dropout_rate, wrap_model_recursive
 from .backends import CupyOps, NumpyOps, Ops, get_current_ops
@@ -175,11 +175,11 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
         for node in nodes:
             for shim in node._shims:
                 shim.finish_update(optimizer)
+        updated = self._update_arenas(optimizer)
         clears = bool(getattr(optimizer, "clears_gradients", False))
         for node in nodes:
             for name, parameter in list(node._params.items()):
-                grad = parameter.read_grad()
-                if grad is None:
+                if (node.id, name) in updated or (grad := parameter.read_grad()) is None:
                     continue
                 weights, new_grad = optimizer((node.id, name), node.get_param(name), grad)
                 node.set_param(name, weights)
@@ -187,6 +187,17 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
                     node.set_grad(name, new_grad)
                 if clears or not grad.any():
                     parameter.state = GradientState.CLEAN
+
+    def _update_arenas(self, optimizer: Any) -> set[tuple[int, str]]:
+        """Let the optimizer update whole arenas, if it can. The keys of the parameters that are done."""
+        update_arena = getattr(optimizer, "update_arena", None)
+        done: set[tuple[int, str]] = set()
+        if update_arena is not None:
+            for arena in arenas_of(self):
+                if update_arena(arena):
+                    arena.clear_gradients()
+                    done.update(span.key for span in arena.spans)
+        return done
 
     @contextmanager
     def use_params(self, params: Mapping[tuple[int, str], FloatsXd]) -> Iterator[None]:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
+from ._arena_update import Layouts, Rates, bias_correction, update_arena
 from ._pydantic import AcceptsInstances
 from .schedules import Schedule, constant
 from .types import ArrayXd, FloatsXd, Generator, get_array_module, to_cpu
 
 if TYPE_CHECKING:
+    from ._parameters import Arena
     from .backends import Ops
 
 __all__ = ["ADAM_DEFAULTS", "Adam", "FloatOrSeq", "Optimizer", "RAdam", "SGD", "SGD_DEFAULTS"]
@@ -152,6 +154,7 @@ class Optimizer(AcceptsInstances):
         "_eps",
         "_grad_clip",
         "_last_score",
+        "_layouts",
         "_learn_rate",
         "_step",
         "averages",
@@ -203,6 +206,7 @@ class Optimizer(AcceptsInstances):
         self.L2_is_weight_decay = L2_is_weight_decay
         self._step = 0
         self._last_score: tuple[int, float] | None = None
+        self._layouts = Layouts()
 
     @property
     def step(self) -> int:
@@ -236,6 +240,44 @@ class Optimizer(AcceptsInstances):
             self._update(key, weights, gradient, lr_scale)
         return weights, gradient
 
+    def update_arena(self, arena: Arena) -> bool:
+        """Update all parameters of an arena that have gradients, in one pass, as calling with each of them would do.
+
+        False, and nothing is changed, if this optimizer has to be called with each key: it is not Adam, adds L2 to
+        gradients, or overrides `__call__`. The gradients in the arena are zeroed.
+        """
+        if type(self).__call__ is not Optimizer.__call__ or self.use_radam:
+            return False
+        rates: list[Rates] = []
+        spans = arena.gradient_spans()
+        for span in spans:
+            key = span.key
+            moment = self.mom1.get(key)
+            L2, b1, b2 = self._now(self.L2, key), self._now(self.b1, key), self._now(self.b2, key)
+            if b1 <= 0.0 or b2 <= 0.0 or (L2 != 0.0 and not self.L2_is_weight_decay):
+                return False
+            if moment is not None and moment.size != span.stop - span.start:
+                return False
+            learn_rate = self._now(self.learn_rate, key)
+            updates = self.nr_update[key] + 1
+            rates.append(
+                Rates(
+                    beta1=b1,
+                    beta2=b2,
+                    eps=self._now(self.eps, key),
+                    learn_rate=learn_rate * bias_correction(b1, b2, updates),
+                    threshold=self._now(self.grad_clip, key),
+                    weight_decay=learn_rate * L2,
+                    average_decay=_average_decay(updates),
+                )
+            )
+        from .backends import get_array_ops
+
+        update_arena(self, get_array_ops(arena.weights), arena, rates)
+        for span in spans:
+            self.nr_update[span.key] += 1
+        return True
+
     def _update(self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, lr_scale: float) -> None:
         from .backends import get_array_ops
 
@@ -263,10 +305,10 @@ class Optimizer(AcceptsInstances):
                 beta1=b1,
                 beta2=b2,
                 eps=self._now(self.eps, key),
-                learn_rate=lr_scale * learn_rate * math.sqrt(1.0 - b2**nr_update) / (1.0 - b1**nr_update),
+                learn_rate=lr_scale * learn_rate * bias_correction(b1, b2, nr_update),
                 grad_scale=grad_scale,
                 weight_decay=weight_decay,
-                average_decay=min((1.0 + nr_update) / (10.0 + nr_update), 0.9999),
+                average_decay=_average_decay(nr_update),
             )
             return
         if self.use_radam:
@@ -347,6 +389,10 @@ def _check_arrays(
             f"Optimizer: parameter {key} has shape {weights.shape}, which differs from that of earlier updates; "
             "after resizing a model, use a new optimizer"
         )
+
+
+def _average_decay(updates: int) -> float:
+    return min((1.0 + updates) / (10.0 + updates), 0.9999)
 
 
 def _clip_scale(ops: Ops, gradient: FloatsXd, threshold: float) -> float:

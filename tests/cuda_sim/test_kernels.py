@@ -151,6 +151,19 @@ def test_updates(dtype):
     agree(optimise.sum_of_squares, w, np.zeros(1, dtype), written=(1,))
 
 
+@both
+def test_updates_of_whole_arenas(dtype):
+    w, g, m, v, average = reals(5, 30, dtype=dtype)
+    v = abs(v)
+    bounds = np.array([[0, 8], [8, 13], [16, 30]], "int64")
+    parameter = np.array([0, 0, 1], "i")
+    rates = np.array([[0.9, 0.1, 0.999, 0.001, 1e-8, 0.01, 0.5, 0.01, 0.1]] * 2).astype(dtype)
+    agree(optimise.chunk_squares, np.zeros(3, dtype), bounds, g)
+    agree(optimise.chunk_adam, bounds, parameter, rates, w, g, m, v, written=(3, 4, 5, 6))
+    kernel = optimise.chunk_adam_with_average
+    agree(kernel, bounds, parameter, rates, w, g, m, v, average, written=(3, 4, 5, 6, 7))
+
+
 def test_no_items_launch_nothing():
     empty = cuda.to_device(np.zeros((0, 3), "f"))
     softmax.backprop_softmax(empty, empty, empty, 1.0)

@@ -23,7 +23,7 @@ from ..kernels import _threads
 MIN_OPERATIONS = 40_000_000
 """Multiplications in a part of a product (0.8 ms on the development machine)."""
 MAX_PARTS = 16
-STEP = 32
+STEP = 16
 """Rows or columns: parts end at multiples of BLAS's own blocks."""
 
 

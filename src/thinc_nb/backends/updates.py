@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from .._arrays import to_cpu
 from ..kernels import optimise as kernels
-from ..types import Floats1d, FloatsXd, FloatsXdT
+from ..types import Floats1d, Floats2d, FloatsXd, FloatsXdT
 from ._base import OpsBase, described
+
+CHUNK = 8192
+
+
+class Chunks:
+    """Where parameters lie in a flat array, cut into parts of at most 8192 elements: the work of one item each.
+
+    spans: where each parameter starts and stops.
+    """
+
+    def __init__(self, ops: OpsBase, spans: Sequence[tuple[int, int]]) -> None:
+        bounds = [
+            (at, min(at + CHUNK, stop), place)
+            for place, (start, stop) in enumerate(spans)
+            for at in range(start, stop, CHUNK)
+        ]
+        table = np.array(bounds, dtype="int64").reshape(len(bounds), 3)
+        self.parameters = len(spans)
+        self.bounds: Any = ops.xp.asarray(np.ascontiguousarray(table[:, :2]))
+        self.parameter: Any = ops.xp.asarray(table[:, 2].astype("int32"))
 
 
 class UpdateOps(OpsBase):
@@ -67,6 +91,38 @@ class UpdateOps(OpsBase):
             kernels.adam_step_with_average(flat[0], flat[1], flat[2], flat[3], flat[4], *rates, 1.0 - average_decay)
         for original, updated in zip(given, arrays, strict=True):
             self._given(original, updated)
+
+    def adam_arena(
+        self,
+        weights: Floats1d,
+        gradients: Floats1d,
+        mom1: Floats1d,
+        mom2: Floats1d,
+        averages: Floats1d | None,
+        chunks: Chunks,
+        rates: Floats2d,
+    ) -> None:
+        """`adam_update` of many parameters that lie in flat arrays, in one pass, in place.
+
+        rates (parameters, 9) of the arrays' dtype: beta1, 1 - beta1, beta2, 1 - beta2, eps, learn_rate, grad_scale,
+        weight_decay and 1 - average_decay of each parameter. ValueError if the arrays differ in length.
+        """
+        given = (weights, gradients, mom1, mom2) if averages is None else (weights, gradients, mom1, mom2, averages)
+        if any(array.shape != weights.shape or array.dtype != weights.dtype for array in given):
+            raise ValueError(f"adam_arena: all arrays must have one shape, got {', '.join(map(described, given))}")
+        if averages is None:
+            kernels.chunk_adam(chunks.bounds, chunks.parameter, rates, weights, gradients, mom1, mom2)
+        else:
+            kernels.chunk_adam_with_average(
+                chunks.bounds, chunks.parameter, rates, weights, gradients, mom1, mom2, averages
+            )
+
+    def gradient_norms(self, gradients: Floats1d, chunks: Chunks) -> Any:
+        """The L2 norm of each parameter's gradient in a flat array: (parameters,) float64, on the CPU."""
+        partial = self._empty((len(chunks.bounds),), gradients.dtype)
+        kernels.chunk_squares(partial, chunks.bounds, gradients)
+        sums = np.bincount(to_cpu(chunks.parameter), to_cpu(partial), minlength=chunks.parameters)
+        return np.sqrt(sums)
 
     def update_averages(self, ema: FloatsXdT, weights: FloatsXdT, t: int, max_decay: float = 0.9999) -> None:
         """Move the average towards the weights, in place, by 1 - min((1 + t) / (10 + t), max_decay) of the way."""

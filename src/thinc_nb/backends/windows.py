@@ -39,7 +39,12 @@ class WindowOps(OpsBase):
         """For each row, where its sequence starts and where it ends."""
         if nW < 0:
             raise ValueError(f"{what}: nW must not be negative, got {nW}")
-        counts = self._ints(f"{what}: lengths", [rows] if lengths is None else lengths, 1)
+        if lengths is None:
+            starts, ends = self._empty((2, rows), "int32")
+            starts.fill(0)
+            ends.fill(rows)
+            return starts, ends
+        counts = self._ints(f"{what}: lengths", lengths, 1)
         check_lengths(what, counts, rows)
         offsets = self.xp.cumsum(counts, dtype="int32") - counts
         starts, ends = self._empty((2, rows), "int32")

@@ -52,7 +52,7 @@ class Kernel(Generic[P]):
         self._scalars = tuple(place for place, kind in enumerate(kinds) if kind == "float")
         self._decides = next((place for place, kind in enumerate(kinds) if kind.startswith("Reals")), 0)
         self._counter = next((place for place, kind in enumerate(kinds) if kind == "Start"), None)
-        self._arrays = tuple(place for place, kind in enumerate(kinds) if kind.endswith("d"))[:2]
+        self._arrays = tuple(place for place, kind in enumerate(kinds) if kind.endswith("d"))
         # Rows that add to the same place are safe on CUDA, where the addition is atomic, and one after another here.
         self._divisible = "atomic_add" not in body.__code__.co_names
         self._single: Any = None

@@ -16,12 +16,8 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-MIN_ELEMENTS = 1 << 20
-"""Elements for each thread, below which a kernel stays serial.
-
-Handing work over takes 25 µs, which a quarter of this would be worth, but not beside BLAS: its threads go on spinning
-for a while after a product, and on two cores a kernel's second thread then waits 2 ms for one of them.
-"""
+MIN_ELEMENTS = 1 << 18
+"""Elements for each thread, below which a kernel stays serial: handing work over takes 25 to 100 µs."""
 
 
 def default_num_threads() -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._compile import blockwise, elementwise
-from ._words import Reals1d, lane, lanes, sqrt, sum_lanes
+from ._compile import blockwise, elementwise, rowwise
+from ._words import Int32s1d, Int64s2d, Reals1d, Reals2d, lane, lanes, sqrt, sum_lanes
 
 ZERO, ONE = 0.0, 1.0
 
@@ -82,6 +82,95 @@ def adam_step_with_average(
     weights[i] = w
     average[i] -= average_share * (average[i] - w)
     gradient[i] = ZERO
+
+
+# --- all parameters of a model at once
+#
+# The arrays are whole arenas. A chunk is a part of one parameter: bounds[r] says where it lies, parameter[r] whose it
+# is, and rates[parameter] holds beta1, 1 - beta1, beta2, 1 - beta2, eps, learn_rate, grad_scale, weight_decay and
+# average_share. The differences come ready: rows may be computed in another order, and v + (1 - beta2) * (d * d - v)
+# would cancel.
+
+
+@rowwise
+def chunk_squares(r: int, partial: Reals1d, bounds: Int64s2d, gradient: Reals1d) -> None:
+    """The sum of squares of each chunk."""
+    g = gradient[bounds[r, 0] : bounds[r, 1]]
+    total = ZERO
+    for k in range(lane(), g.shape[0], lanes()):
+        total += g[k] * g[k]
+    total = sum_lanes(total)
+    if lane() == 0:
+        partial[r] = total
+
+
+@rowwise
+def chunk_adam(
+    r: int,
+    bounds: Int64s2d,
+    parameter: Int32s1d,
+    rates: Reals2d,
+    weights: Reals1d,
+    gradient: Reals1d,
+    mom1: Reals1d,
+    mom2: Reals1d,
+) -> None:
+    """`adam_step` on each chunk."""
+    rate = rates[parameter[r]]
+    beta1, rest1, beta2, rest2, eps = rate[0], rate[1], rate[2], rate[3], rate[4]
+    learn_rate, grad_scale, weight_decay = rate[5], rate[6], rate[7]
+    start = bounds[r, 0]
+    stop = bounds[r, 1]
+    w = weights[start:stop]
+    g = gradient[start:stop]
+    m = mom1[start:stop]
+    v = mom2[start:stop]
+    for k in range(lane(), w.shape[0], lanes()):
+        d = g[k] * grad_scale
+        mk = beta1 * m[k] + rest1 * d
+        vk = beta2 * v[k] + rest2 * d * d
+        m[k] = mk
+        v[k] = vk
+        wk = w[k] - learn_rate * mk / (sqrt(vk) + eps)
+        w[k] = wk - weight_decay * wk
+        g[k] = ZERO
+
+
+@rowwise
+def chunk_adam_with_average(
+    r: int,
+    bounds: Int64s2d,
+    parameter: Int32s1d,
+    rates: Reals2d,
+    weights: Reals1d,
+    gradient: Reals1d,
+    mom1: Reals1d,
+    mom2: Reals1d,
+    average: Reals1d,
+) -> None:
+    """`adam_step_with_average` on each chunk."""
+    rate = rates[parameter[r]]
+    beta1, rest1, beta2, rest2, eps = rate[0], rate[1], rate[2], rate[3], rate[4]
+    learn_rate, grad_scale, weight_decay = rate[5], rate[6], rate[7]
+    share = rate[8]
+    start = bounds[r, 0]
+    stop = bounds[r, 1]
+    w = weights[start:stop]
+    g = gradient[start:stop]
+    m = mom1[start:stop]
+    v = mom2[start:stop]
+    a = average[start:stop]
+    for k in range(lane(), w.shape[0], lanes()):
+        d = g[k] * grad_scale
+        mk = beta1 * m[k] + rest1 * d
+        vk = beta2 * v[k] + rest2 * d * d
+        m[k] = mk
+        v[k] = vk
+        wk = w[k] - learn_rate * mk / (sqrt(vk) + eps)
+        wk -= weight_decay * wk
+        w[k] = wk
+        a[k] -= share * (a[k] - wk)
+        g[k] = ZERO
 
 
 @elementwise
