@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Rates(NamedTuple):
-    """What one parameter is updated with. `learn_rate` holds the bias correction, `threshold` is of the gradient's norm."""
+    """What one parameter is updated with; learn_rate holds the bias correction, threshold is of the gradient's norm."""
 
     beta1: float
     beta2: float
