@@ -13,13 +13,14 @@ INSTALL := $(PIP) install --no-build-isolation --constraint constraints.txt
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-main test-cuda-sim test-all typecheck mypy pyright lint format bench docs clean
+.PHONY: help demo test test-main test-cuda-sim test-all test-peer typecheck mypy pyright lint format bench docs clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       train a small tagger and show what it learnt"
 	@echo "make test       the tests, then the kernels in Numba's CUDA simulator"
 	@echo "make test-all   the same with the slow sweeps"
+	@echo "make test-peer  the operations beside Thinc from PyPI"
 	@echo "make typecheck  mypy --strict and pyright"
 	@echo "make lint       ruff: rules and formatting (make format mends)"
 	@echo "make bench      the benchmarks, quickly (ASV_ARGS= for the long run)"
@@ -58,6 +59,11 @@ $(VENV)/typecheck.stamp: $(VENV)/test.stamp
 	@$(INSTALL) mypy "pyright[nodejs]"
 	@touch $@
 
+$(VENV)/peer.stamp: $(VENV)/test.stamp
+	@echo "Installing Thinc (about 30 MB, once) ..."
+	@$(PIP) install --constraint constraints.txt "thinc==9.1.1"
+	@touch $@
+
 $(VENV)/bench.stamp: $(VENV)/demo.stamp
 	@$(INSTALL) asv
 	@touch $@
@@ -81,6 +87,9 @@ test-cuda-sim: $(VENV)/test.stamp
 test-all: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not peer and not gpu"
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m cuda_sim tests/cuda_sim
+
+test-peer: $(VENV)/peer.stamp
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m peer tests/peer
 
 typecheck: mypy pyright
 

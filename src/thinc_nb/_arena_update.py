@@ -90,7 +90,7 @@ def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, rates: list[Rates
         ]
         layout = Layout(optimizer, ops, arena, spans)
         optimizer._layouts.append(layout)
-    norms = ops.gradient_norms(arena.gradients, layout.chunks)
+    norms = ops._gradient_norms(arena.gradients, layout.chunks)
     real = arena.weights.dtype.type
     table = [
         (
@@ -106,7 +106,7 @@ def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, rates: list[Rates
         )
         for rate, norm in zip(rates, norms.tolist(), strict=True)
     ]
-    ops.adam_arena(
+    ops._adam_arena(
         arena.weights,
         arena.gradients,
         layout.mom1,

@@ -66,7 +66,7 @@ def test_ids_may_be_signed_or_short_or_strided():
 
 def test_ngrams_of_too_few_keys_are_none():
     assert ops.ngrams(4, np.array([1, 2, 3], dtype="uint64")).shape == (0,)
-    with pytest.raises(ValueError, match="at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"n must be at least 1 .* got 0"):
         ops.ngrams(0, np.array([1], dtype="uint64"))
 
 

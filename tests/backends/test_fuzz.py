@@ -31,7 +31,6 @@ import pytest
 from hypothesis import strategies as st
 
 from thinc_nb.backends import NumpyOps
-from thinc_nb.backends.updates import Chunks
 from thinc_nb.types import Padded, Ragged
 
 CLEAN = (TypeError, ValueError, IndexError, OverflowError, MemoryError)
@@ -54,7 +53,6 @@ LEFT_OUT = {"cblas": "hands out Thinc's object", "dropout_key": "has no argument
 WRITTEN = {
     "adam": {"weights", "gradient", "mom1", "mom2"},
     "adam_update": {"weights", "gradient", "mom1", "mom2", "averages"},
-    "adam_arena": {"weights", "gradients", "mom1", "mom2", "averages"},
     "update_averages": {"ema"},
     "clip_gradient": {"gradient"},
     "scatter_add": {"table"},
@@ -89,16 +87,6 @@ def right_calls(ops: NumpyOps) -> dict[str, dict[str, Any]]:
             "weight_decay": 0.1,
             "average_decay": 0.9,
         },
-        "adam_arena": {
-            "weights": floats(5),
-            "gradients": floats(5),
-            "mom1": floats(5),
-            "mom2": np.ones(5, "f"),
-            "averages": floats(5),
-            "chunks": Chunks(ops, [(0, 2), (2, 5)]),
-            "rates": np.full((2, 9), 0.5, "f"),
-        },
-        "gradient_norms": {"gradients": floats(5), "chunks": Chunks(ops, [(0, 2), (2, 5)])},
         "update_averages": {"ema": floats(5), "weights": floats(5), "t": 3},
         "clip_gradient": {"gradient": floats(5), "threshold": 1.0},
         "affine": {"X": X, "W": floats(UNITS, WIDTH), "b": floats(UNITS)},
@@ -291,11 +279,7 @@ def replacements(annotation: str, given: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(["f4", "f8", "i4", "u8", "?", "O", "<", ">", "float32", "nonsense", None, 3])
     if annotation in SHAPE_TYPES:
         return st.lists(st.sampled_from([*NUMBERS, None, 1.5]), max_size=3).map(tuple) | st.sampled_from(NO_ARRAYS)
-    if annotation == "Chunks":
-        spans = st.sampled_from(
-            [[], [(0, 5)], [(0, 50)], [(1 << 40, (1 << 40) + 5)], [(-9, 3)], [(0, 2), (2, 5), (2, 5)]]
-        )
-        return spans.map(lambda spans: Chunks(NumpyOps(), spans))
+    return spans.map(lambda spans: Chunks(NumpyOps(), spans))
     kinds = [arrays(), arrays(), st.sampled_from(NO_ARRAYS), st.lists(arrays(), max_size=3)]
     if not annotation.startswith("Batch"):  # Batches of them are theirs to make.
         kinds.append(raggeds())

@@ -59,5 +59,5 @@ def test_lengths_that_do_not_fit_are_refused(lengths, message):
 def test_widths_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"a multiple of 3 columns, got float32 \(3, 4\)"):
         ops.backprop_seq2col(np.zeros((3, 4), dtype="f"), 1)
-    with pytest.raises(ValueError, match="nW must not be negative, got -1"):
+    with pytest.raises(ValueError, match=r"nW must be at least 0 .* got -1"):
         ops.seq2col(np.zeros((3, 4), dtype="f"), -1)

@@ -68,6 +68,8 @@ class OpsBase:
                 X = self.xp.asarray(X)
             except (ValueError, TypeError, OverflowError) as error:
                 raise ValueError(f"{what} must be an array, got a {type(X).__name__} that is none: {error}") from error
+        if type(X) is not self.xp.ndarray:
+            X = self.xp.asarray(X)  # A matrix would not even become flat.
         if not X.dtype.isnative:
             X = X.astype(X.dtype.newbyteorder("="))
         if ndim is not None and X.ndim != ndim:
@@ -112,6 +114,15 @@ def described(X: Any) -> str:
     """How an error names an array: dtype and shape, or the type of what is none."""
     shape, dtype = getattr(X, "shape", None), getattr(X, "dtype", None)
     return type(X).__name__ if shape is None or dtype is None else f"{dtype} {tuple(shape)}"
+
+
+def check_overwritable(what: str, X: Any) -> None:
+    """TypeError unless X is an array of floats, ValueError if it is read-only: what an operation in place needs."""
+    if not hasattr(X, "flags") or X.dtype.kind != "f":
+        raise TypeError(f"{what}: only an array of floats can be overwritten in place, got {described(X)}")
+    # Arrays of CuPy have no such flag: they can always be written.
+    if not getattr(X.flags, "writeable", True):
+        raise ValueError(f"{what}: the array to overwrite, {described(X)}, is read-only; copy it or leave inplace out")
 
 
 def check_indices(what: str, indices: Any, bound: int, things: str = "rows") -> None:

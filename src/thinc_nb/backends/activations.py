@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..kernels import Kernel, activations as kernels
 from ..types import FloatsXdT
-from ._base import OpsBase, described
-
-
-def check_overwritable(what: str, X: Any) -> None:
-    """TypeError unless X is an array of floats, ValueError if it is read-only: what an operation in place needs."""
-    if not hasattr(X, "flags") or X.dtype.kind != "f":
-        raise TypeError(f"{what}: only an array of floats can be overwritten in place, got {described(X)}")
-    # Arrays of CuPy have no such flag: they can always be written.
-    if not getattr(X.flags, "writeable", True):
-        raise ValueError(f"{what}: the array to overwrite, {described(X)}, is read-only; copy it or leave inplace out")
+from ._base import OpsBase, check_overwritable, described
 
 
 class ActivationOps(OpsBase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -26,7 +27,7 @@ from ..types import (
     IntsXd,
     Shape,
 )
-from ._base import OpsBase, described
+from ._base import OpsBase, check_integer, described
 
 DType: TypeAlias = DTypes | np.dtype[Any] | None
 
@@ -38,7 +39,10 @@ class ArrayOps(OpsBase):
 
     def alloc(self, shape: Shape | int, *, dtype: DType = "float32", zeros: bool = True) -> Any:
         """A new array on the device, filled with zeros unless told otherwise. A dtype of None means float64."""
-        array = self._empty(tuple(shape) if isinstance(shape, Sequence) else (shape,), np.dtype(dtype))
+        sides = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+        array = self._empty(
+            tuple(check_integer("alloc: shape", side, 0, sys.maxsize) for side in sides), np.dtype(dtype)
+        )
         if zeros:
             array.fill(0)
         return array
@@ -247,8 +251,15 @@ class ArrayOps(OpsBase):
 
     def insert_into(self, shape: Shape, Xs: Sequence[ArrayXd]) -> Any:
         """Zeros of a shape, with Xs[i] at the beginning of row i, in the dtype of the first of them."""
-        output = self._empty(shape, Xs[0].dtype)
-        output.fill(0)
-        for i, X in enumerate(Xs):
-            output[i, : X.shape[0]] = X
+        if not isinstance(Xs, (list, tuple)) or not Xs:
+            raise TypeError(f"insert_into: Xs must be a list of at least one array, got {described(Xs)}")
+        arrays = [self._array("insert_into: Xs", X, None) for X in Xs]
+        output = self.alloc(shape, dtype=arrays[0].dtype)
+        for i, X in enumerate(arrays):
+            try:
+                output[i, : len(X)] = X
+            except (ValueError, IndexError, TypeError) as error:
+                raise ValueError(
+                    f"insert_into: {described(X)} does not fit into row {i} of {shape}: {error}"
+                ) from error
         return output

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..kernels import embed as kernels, hashing
 from ..types import Floats2d, Ints1d, Ints2d
-from ._base import OpsBase, check_indices, check_integer, described
+from ._base import OpsBase, check_indices, check_integer, check_overwritable, described
 
 
 class EmbeddingOps(OpsBase):
@@ -31,8 +31,7 @@ class EmbeddingOps(OpsBase):
 
     def ngrams(self, n: int, keys: Ints1d) -> Ints1d:
         """A hash of every n keys in a row, by MurmurHash2: (m,) uint64 → (max(0, m - n + 1),) uint64."""
-        if n < 1:
-            raise ValueError(f"ngrams: n must be at least 1, got {n}")
+        n = check_integer("ngrams: n", n, 1)
         bits = self._ids("ngrams: keys", keys)
         out: Ints1d = self._empty((max(0, len(bits) - n + 1),), "uint64")
         hashing.ngrams(out, bits, n)
@@ -59,14 +58,17 @@ class EmbeddingOps(OpsBase):
 
         IndexError if an index is negative or not below the number of rows.
         """
+        check_overwritable("scatter_add", table)
+        if table.ndim == 0:
+            raise ValueError(f"scatter_add: table must have rows, got {described(table)}")
         rows = self._ints("scatter_add: indices", indices)
         check_indices("scatter_add", rows, len(table))
-        if tuple(values.shape) != (*rows.shape, *table.shape[1:]):
+        added = self._reals("scatter_add: values", values)
+        if added.shape != (*rows.shape, *table.shape[1:]):
             raise ValueError(
                 f"scatter_add: table is {described(table)} and indices are {described(indices)}, so values must be "
                 f"{(*rows.shape, *table.shape[1:])}, got {described(values)}"
             )
-        added = self._reals("scatter_add: values", values)
         width = added.size // rows.size if rows.size else 0
         if width:
             target = self._reals("scatter_add: table", table)
@@ -79,6 +81,9 @@ class EmbeddingOps(OpsBase):
 
         IndexError if an index is negative or not below the number of rows.
         """
+        check_overwritable("scatter_add_rows", table)
+        if table.ndim != 2:
+            raise ValueError(f"scatter_add_rows: table must have 2 dimensions, got {described(table)}")
         rows = self._ints("scatter_add_rows: indices", indices, 2)
         check_indices("scatter_add_rows", rows, len(table))
         added = self._reals("scatter_add_rows: values", values, 2)

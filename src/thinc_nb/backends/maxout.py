@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..kernels import maxout as kernels
 from ..types import Floats2d, Floats3d, Ints2d
-from ._base import OpsBase, check_indices, described
+from ._base import OpsBase, check_indices, check_integer, described
 
 
 class MaxoutOps(OpsBase):
@@ -31,6 +31,7 @@ class MaxoutOps(OpsBase):
 
     def backprop_maxout(self, dY: Floats2d, which: Ints2d, P: int) -> Floats3d:
         """dY (batch, nO) into the pieces that were largest, zero elsewhere: (batch, nO, P)."""
+        P = check_integer("backprop_maxout: P", P, 0)
         dY = self._reals("backprop_maxout: dY", dY, 2)
         pieces = self._ints("backprop_maxout: which", which, 2)
         if pieces.shape != dY.shape:

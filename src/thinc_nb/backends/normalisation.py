@@ -7,7 +7,7 @@ from typing import Any
 
 from ..kernels import normalise as norm_kernels, softmax as softmax_kernels
 from ..types import Floats1d, Floats2d, FloatsXdT
-from ._base import OpsBase, described
+from ._base import OpsBase, check_overwritable, described
 
 
 class NormalisationOps(OpsBase):
@@ -15,6 +15,9 @@ class NormalisationOps(OpsBase):
 
     def softmax(self, x: FloatsXdT, *, inplace: bool = False, axis: int = -1, temperature: float = 1.0) -> FloatsXdT:
         """exp(x / temperature) over its sum along an axis. A row with NaN or inf in it becomes NaN."""
+        _check_temperature("softmax", temperature)
+        if inplace:
+            check_overwritable("softmax", x)
         rows, given = self._rows_of("softmax: x", x, axis)
         out = rows if inplace else self._empty(rows.shape, rows.dtype)
         softmax_kernels.softmax(out, out.reshape(-1), rows, 1.0 / temperature)
@@ -26,10 +29,11 @@ class NormalisationOps(OpsBase):
 
     def backprop_softmax(self, Y: FloatsXdT, dY: FloatsXdT, *, axis: int = -1, temperature: float = 1.0) -> FloatsXdT:
         """The gradient of softmax from its result Y."""
-        if Y.shape != dY.shape:
-            raise ValueError(f"backprop_softmax: Y and dY must have one shape, got {Y.shape} and {dY.shape}")
+        _check_temperature("backprop_softmax", temperature)
         y, given = self._rows_of("backprop_softmax: Y", Y, axis)
-        dy, _ = self._rows_of("backprop_softmax: dY", dY, axis)
+        dy, other = self._rows_of("backprop_softmax: dY", dY, axis)
+        if given != other:
+            raise ValueError(f"backprop_softmax: Y and dY must have one shape, got {described(Y)} and {described(dY)}")
         y, dy = self._same_dtype(y, dy)
         dx = self._empty(y.shape, y.dtype)
         softmax_kernels.backprop_softmax(dx, dy, y, 1.0 / temperature)
@@ -58,6 +62,10 @@ class NormalisationOps(OpsBase):
         """The gradients of X, G and b, from what layer_norm was given and gave."""
         X = self._reals("backprop_layer_norm: X", X, 2)
         dY = self._reals("backprop_layer_norm: dY", dY, 2)
+        G, mean, rstd = (
+            self._reals(f"backprop_layer_norm: {name}", value, 1)
+            for name, value in (("G", G), ("mean", mean), ("rstd", rstd))
+        )
         if dY.shape != X.shape or G.shape != X.shape[1:] or mean.shape != X.shape[:1] or rstd.shape != X.shape[:1]:
             raise ValueError(
                 f"backprop_layer_norm: X is {described(X)}, but dY is {described(dY)}, G is {described(G)}, "
@@ -83,3 +91,8 @@ class NormalisationOps(OpsBase):
     def _back(self, rows: Any, shape: tuple[int, ...], axis: int) -> Any:
         X = rows.reshape(shape)
         return X if axis in (-1, X.ndim - 1) else self.xp.ascontiguousarray(self.xp.moveaxis(X, -1, axis))
+
+
+def _check_temperature(what: str, temperature: float) -> None:
+    if not temperature > 0:
+        raise ValueError(f"{what}: temperature must be positive, got {temperature}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..types import Floats1d, Floats2d
-from ._base import OpsBase, described
+from ._base import OpsBase, check_overwritable, described
 
 
 class ProductOps(OpsBase):
@@ -16,8 +16,7 @@ class ProductOps(OpsBase):
 
         `out`, of the result's shape and dtype, is overwritten and returned. ValueError if shapes or dtypes do not fit.
         """
-        if x.ndim != 2 or y.ndim != 2:
-            raise ValueError(f"gemm: x and y must have 2 dimensions, got {described(x)} and {described(y)}")
+        x, y = self._array("gemm: x", x, 2), self._array("gemm: y", y, 2)
         if x.dtype != y.dtype or x.dtype.char not in "fd":
             raise ValueError(
                 f"gemm: x and y must both be float32 or both float64, got {described(x)} and {described(y)}"
@@ -30,6 +29,8 @@ class ProductOps(OpsBase):
                 f"y is {y.shape}{' transposed' * trans2})"
             )
         shape = (left.shape[0], right.shape[1])
+        if out is not None:
+            check_overwritable("gemm: out", out)
         product: Floats2d = self._empty(shape, x.dtype) if out is None else out
         if product.shape != shape or product.dtype != x.dtype:
             raise ValueError(f"gemm: out must be {x.dtype} {shape}, got {described(out)}")
@@ -39,5 +40,8 @@ class ProductOps(OpsBase):
     def affine(self, X: Floats2d, W: Floats2d, b: Floats1d) -> Floats2d:
         """Y = X Wᵀ + b: X (batch, nI), W (nO, nI), b (nO,) → Y (batch, nO)."""
         Y = self.gemm(X, W, trans2=True)
-        Y += b
+        bias = self._array("affine: b", b, 1)
+        if bias.shape != Y.shape[1:]:
+            raise ValueError(f"affine: W is {described(W)}, so b must have {Y.shape[1]} elements, got {described(b)}")
+        Y += bias
         return Y

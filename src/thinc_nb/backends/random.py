@@ -6,7 +6,7 @@ import numpy as np
 
 from ..kernels import dropout as kernels
 from ..types import FloatsXd, FloatsXdT
-from ._base import OpsBase
+from ._base import OpsBase, check_integer
 
 
 class RandomOps(OpsBase):
@@ -36,9 +36,10 @@ class RandomOps(OpsBase):
 
         `drop` is a chance, 0 < drop < 1. Source: Srivastava et al., 2014.
         """
+        bits = np.uint32(check_integer("dropout: key", key, 0, 0xFFFFFFFF))
         x = self._reals("dropout: X", X)
         out: FloatsXdT = self._empty(x.shape, x.dtype)
-        kernels.dropout(out.reshape(-1), x.reshape(-1), key, *_threshold_and_scale(drop), np.uint32(0))
+        kernels.dropout(out.reshape(-1), x.reshape(-1), bits, *_threshold_and_scale(drop), np.uint32(0))
         return out
 
 

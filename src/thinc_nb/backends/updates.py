@@ -11,7 +11,7 @@ import numpy as np
 from .._arrays import to_cpu
 from ..kernels import optimise as kernels
 from ..types import Floats1d, Floats2d, FloatsXd, FloatsXdT
-from ._base import OpsBase, described
+from ._base import OpsBase, check_overwritable, described
 
 CHUNK = 8192
 
@@ -53,7 +53,7 @@ class UpdateOps(OpsBase):
 
         The gradient is zeroed. Gives the four arrays back. ValueError if their shapes differ.
         """
-        arrays = self._updated("adam", weights, gradient, mom1, mom2)
+        arrays = self._written("adam", weights, gradient, mom1, mom2)
         w, g, m, v = (array.reshape(-1) for array in arrays)
         kernels.adam(w, g, m, v, beta1, beta2, eps, learn_rate * mod_rate)
         for given, updated in zip((weights, gradient, mom1, mom2), arrays, strict=True):
@@ -82,7 +82,7 @@ class UpdateOps(OpsBase):
         1 - average_decay of the way to the weights.
         """
         given = (weights, gradient, mom1, mom2) if averages is None else (weights, gradient, mom1, mom2, averages)
-        arrays = self._updated("adam_update", *given)
+        arrays = self._written("adam_update", *given)
         flat = [array.reshape(-1) for array in arrays]
         rates = (beta1, beta2, eps, learn_rate, grad_scale, weight_decay)
         if averages is None:
@@ -92,7 +92,7 @@ class UpdateOps(OpsBase):
         for original, updated in zip(given, arrays, strict=True):
             self._given(original, updated)
 
-    def adam_arena(
+    def _adam_arena(
         self,
         weights: Floats1d,
         gradients: Floats1d,
@@ -105,11 +105,15 @@ class UpdateOps(OpsBase):
         """`adam_update` of many parameters that lie in flat arrays, in one pass, in place.
 
         rates (parameters, 9) of the arrays' dtype: beta1, 1 - beta1, beta2, 1 - beta2, eps, learn_rate, grad_scale,
-        weight_decay and 1 - average_decay of each parameter. ValueError if the arrays differ in length.
+        weight_decay and 1 - average_decay of each parameter. ValueError if the arrays do not belong together.
         """
         given = (weights, gradients, mom1, mom2) if averages is None else (weights, gradients, mom1, mom2, averages)
         if any(array.shape != weights.shape or array.dtype != weights.dtype for array in given):
-            raise ValueError(f"adam_arena: all arrays must have one shape, got {', '.join(map(described, given))}")
+            raise ValueError(f"Optimizer: all arrays must have one shape, got {', '.join(map(described, given))}")
+        if rates.shape != (chunks.parameters, 9) or rates.dtype != weights.dtype:
+            raise ValueError(
+                f"Optimizer: rates must be {weights.dtype} {(chunks.parameters, 9)}, got {described(rates)}"
+            )
         if averages is None:
             kernels.chunk_adam(chunks.bounds, chunks.parameter, rates, weights, gradients, mom1, mom2)
         else:
@@ -117,7 +121,7 @@ class UpdateOps(OpsBase):
                 chunks.bounds, chunks.parameter, rates, weights, gradients, mom1, mom2, averages
             )
 
-    def gradient_norms(self, gradients: Floats1d, chunks: Chunks) -> Any:
+    def _gradient_norms(self, gradients: Floats1d, chunks: Chunks) -> Any:
         """The L2 norm of each parameter's gradient in a flat array: (parameters,) float64, on the CPU."""
         partial = self._empty((len(chunks.bounds),), gradients.dtype)
         kernels.chunk_squares(partial, chunks.bounds, gradients)
@@ -126,13 +130,17 @@ class UpdateOps(OpsBase):
 
     def update_averages(self, ema: FloatsXdT, weights: FloatsXdT, t: int, max_decay: float = 0.9999) -> None:
         """Move the average towards the weights, in place, by 1 - min((1 + t) / (10 + t), max_decay) of the way."""
+        if t < 0:
+            raise ValueError(f"update_averages: t must not be negative, got {t}")
         decay = min((1.0 + t) / (10.0 + t), max_decay)
-        average, w = self._updated("update_averages", ema, weights)
+        check_overwritable("update_averages", ema)
+        average, w = self._alike("update_averages", ema, weights)
         kernels.move_average(average.reshape(-1), w.reshape(-1), 1.0 - decay)
         self._given(ema, average)
 
     def clip_gradient(self, gradient: FloatsXdT, threshold: float) -> FloatsXdT:
         """The gradient, scaled in place so that its L2 norm is at most the threshold."""
+        check_overwritable("clip_gradient", gradient)
         norm = math.sqrt(self.sum_of_squares(gradient))
         if norm >= threshold and norm > 0:
             g = self._reals("clip_gradient: gradient", gradient)
@@ -147,7 +155,12 @@ class UpdateOps(OpsBase):
         kernels.sum_of_squares(x, partial)
         return float(partial.sum(dtype="float64"))
 
-    def _updated(self, what: str, *given: Any) -> tuple[Any, ...]:
+    def _written(self, what: str, *given: Any) -> tuple[Any, ...]:
+        for array in given:
+            check_overwritable(what, array)
+        return self._alike(what, *given)
+
+    def _alike(self, what: str, *given: Any) -> tuple[Any, ...]:
         arrays = [self._reals(what, array) for array in given]
         if any(array.shape != arrays[0].shape for array in arrays):
             raise ValueError(f"{what}: all arrays must have one shape, got {', '.join(map(described, given))}")

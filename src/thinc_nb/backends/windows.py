@@ -6,7 +6,7 @@ from typing import Any
 
 from ..kernels import window as kernels
 from ..types import Floats2d, Ints1d
-from ._base import OpsBase, check_lengths, described
+from ._base import OpsBase, check_integer, check_lengths, described
 
 
 class WindowOps(OpsBase):
@@ -18,27 +18,29 @@ class WindowOps(OpsBase):
         Neighbours beyond the ends of a sequence are zero. `lengths` (int, adding up to n) are the sequences' lengths;
         without them all rows are one sequence.
         """
+        nW = check_integer("seq2col: nW", nW, 0)
         x = self._reals("seq2col: seq", seq, 2)
-        starts, ends = self._row_bounds("seq2col", len(x), nW, lengths)
+        starts, ends = self._row_bounds("seq2col", len(x), lengths)
         out: Floats2d = self._empty((len(x), x.shape[1] * (2 * nW + 1)), x.dtype)
-        kernels.seq2col(out, x, starts, ends, nW)
+        if out.size:  # Without columns there may be windows without end.
+            kernels.seq2col(out, x, starts, ends, nW)
         return out
 
     def backprop_seq2col(self, dY: Floats2d, nW: int, *, lengths: Ints1d | None = None) -> Floats2d:
         """The gradient of seq2col: each row gets the sum of what reached it as itself and as a neighbour."""
+        nW = check_integer("backprop_seq2col: nW", nW, 0)
         dY = self._reals("backprop_seq2col: dY", dY, 2)
-        starts, ends = self._row_bounds("backprop_seq2col", len(dY), nW, lengths)
+        starts, ends = self._row_bounds("backprop_seq2col", len(dY), lengths)
         width, rest = divmod(dY.shape[1], 2 * nW + 1)
         if rest:
             raise ValueError(f"backprop_seq2col: dY must have a multiple of {2 * nW + 1} columns, got {described(dY)}")
         dX: Floats2d = self._empty((len(dY), width), dY.dtype)
-        kernels.backprop_seq2col(dX, dY, starts, ends, nW)
+        if dX.size:
+            kernels.backprop_seq2col(dX, dY, starts, ends, nW)
         return dX
 
-    def _row_bounds(self, what: str, rows: int, nW: int, lengths: Ints1d | None) -> tuple[Any, Any]:
+    def _row_bounds(self, what: str, rows: int, lengths: Ints1d | None) -> tuple[Any, Any]:
         """For each row, where its sequence starts and where it ends."""
-        if nW < 0:
-            raise ValueError(f"{what}: nW must not be negative, got {nW}")
         if lengths is None:
             starts, ends = self._empty((2, rows), "int32")
             starts.fill(0)

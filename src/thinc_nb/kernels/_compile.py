@@ -137,7 +137,7 @@ class Kernel(Generic[P]):
     def _in_precision(self, values: tuple[Any, ...], real: Any) -> tuple[Any, ...]:
         converted = list(values)
         for place in self._scalars:
-            converted[place] = real(converted[place])
+            converted[place] = real(float(converted[place]))
         return tuple(converted)
 
 
