@@ -279,7 +279,6 @@ def replacements(annotation: str, given: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(["f4", "f8", "i4", "u8", "?", "O", "<", ">", "float32", "nonsense", None, 3])
     if annotation in SHAPE_TYPES:
         return st.lists(st.sampled_from([*NUMBERS, None, 1.5]), max_size=3).map(tuple) | st.sampled_from(NO_ARRAYS)
-    return spans.map(lambda spans: Chunks(NumpyOps(), spans))
     kinds = [arrays(), arrays(), st.sampled_from(NO_ARRAYS), st.lists(arrays(), max_size=3)]
     if not annotation.startswith("Batch"):  # Batches of them are theirs to make.
         kinds.append(raggeds())

@@ -103,7 +103,7 @@ def test_maxout():
 
 def test_windows():
     starts, ends = np.array([0, 0, 0, 3, 4, 4], "i"), np.array([3, 3, 3, 4, 6, 6], "i")
-    agree(window.seq2col, np.ones((6, 15), "f"), reals(6, 3), starts, ends, 2)
+    agree(window.seq2col, np.ones((6, 15), "f"), reals(18), starts, ends, 3, 2)
     agree(window.backprop_seq2col, np.ones((6, 3), "f"), reals(6, 15), starts, ends, 2)
     agree(
         window.row_bounds,

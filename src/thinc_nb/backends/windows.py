@@ -23,7 +23,7 @@ class WindowOps(OpsBase):
         starts, ends = self._row_bounds("seq2col", len(x), lengths)
         out: Floats2d = self._empty((len(x), x.shape[1] * (2 * nW + 1)), x.dtype)
         if out.size:  # Without columns there may be windows without end.
-            kernels.seq2col(out, x, starts, ends, nW)
+            kernels.seq2col(out, x.reshape(-1), starts, ends, x.shape[1], nW)
         return out
 
     def backprop_seq2col(self, dY: Floats2d, nW: int, *, lengths: Ints1d | None = None) -> Floats2d:

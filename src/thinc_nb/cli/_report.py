@@ -47,8 +47,6 @@ class Report:
     # -- the observer ---------------------------------------------------------------------------------------------
 
     def begin_epoch(self, epoch: int, sentences: int) -> None:
-        if epoch == 1:
-            self.say(_ROW.format("epoch", "loss", "accuracy", "seconds", "words/s"))
         if self.console.is_terminal and not self.console.quiet:
             self._progress = Progress(
                 TextColumn(f"epoch {epoch}/{self._epochs}"),
@@ -66,6 +64,7 @@ class Report:
         if self.first_batch_seconds is None:
             self.first_batch_seconds = self._clock()
             self.say(f"first batch trained {self.first_batch_seconds:.2f} s after the start")
+            self.say(_ROW.format("epoch", "loss", "accuracy", "seconds", "words/s"))
         if self._progress is not None:
             figures = f"loss {loss:.4f}  {words_per_second:,.0f} words/s"
             self._progress.update(self._task, advance=sentences, figures=figures)
