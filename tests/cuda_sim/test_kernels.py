@@ -144,8 +144,6 @@ def test_updates(dtype):
     v = abs(v)
     rates = (0.9, 0.999, 1e-8, 0.01)
     agree(optimise.adam, w, g, m, v, *rates, written=(0, 1, 2, 3))
-    agree(optimise.adam_step, w, g, m, v, *rates, 0.5, 0.01, written=(0, 1, 2, 3))
-    agree(optimise.adam_step_with_average, w, g, m, v, average, *rates, 0.5, 0.01, 0.1, written=(0, 1, 2, 3, 4))
     agree(optimise.move_average, average, w, 0.1)
     agree(optimise.scale, w, 3.0)
     agree(optimise.sum_of_squares, w, np.zeros(1, dtype), written=(1,))

@@ -83,12 +83,11 @@ class UpdateOps(OpsBase):
         """
         given = (weights, gradient, mom1, mom2) if averages is None else (weights, gradient, mom1, mom2, averages)
         arrays = self._written("adam_update", *given)
-        flat = [array.reshape(-1) for array in arrays]
-        rates = (beta1, beta2, eps, learn_rate, grad_scale, weight_decay)
-        if averages is None:
-            kernels.adam_step(flat[0], flat[1], flat[2], flat[3], *rates)
-        else:
-            kernels.adam_step_with_average(flat[0], flat[1], flat[2], flat[3], flat[4], *rates, 1.0 - average_decay)
+        w, g, m, v, *average = (array.reshape(-1) for array in arrays)
+        one, real = w.dtype.type(1.0), w.dtype.type
+        rates = (beta1, one - real(beta1), beta2, one - real(beta2), eps, learn_rate, grad_scale, weight_decay)
+        table = self.xp.asarray([(*rates, 1.0 - average_decay)], dtype=w.dtype)
+        self._adam_arena(w, g, m, v, average[0] if average else None, Chunks(self, [(0, w.size)]), table)
         for original, updated in zip(given, arrays, strict=True):
             self._given(original, updated)
 

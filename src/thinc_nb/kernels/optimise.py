@@ -30,60 +30,6 @@ def adam(
     gradient[i] = ZERO
 
 
-@elementwise
-def adam_step(
-    i: int,
-    weights: Reals1d,
-    gradient: Reals1d,
-    mom1: Reals1d,
-    mom2: Reals1d,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    learn_rate: float,
-    grad_scale: float,
-    weight_decay: float,
-) -> None:
-    """Clipping (by grad_scale), Adam, weight decay and zeroing, in one pass."""
-    g = gradient[i] * grad_scale
-    m = beta1 * mom1[i] + (ONE - beta1) * g
-    v = beta2 * mom2[i] + (ONE - beta2) * g * g
-    mom1[i] = m
-    mom2[i] = v
-    w = weights[i] - learn_rate * m / (sqrt(v) + eps)
-    weights[i] = w - weight_decay * w
-    gradient[i] = ZERO
-
-
-@elementwise
-def adam_step_with_average(
-    i: int,
-    weights: Reals1d,
-    gradient: Reals1d,
-    mom1: Reals1d,
-    mom2: Reals1d,
-    average: Reals1d,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    learn_rate: float,
-    grad_scale: float,
-    weight_decay: float,
-    average_share: float,
-) -> None:
-    """The same, and the moving average of the weights."""
-    g = gradient[i] * grad_scale
-    m = beta1 * mom1[i] + (ONE - beta1) * g
-    v = beta2 * mom2[i] + (ONE - beta2) * g * g
-    mom1[i] = m
-    mom2[i] = v
-    w = weights[i] - learn_rate * m / (sqrt(v) + eps)
-    w -= weight_decay * w
-    weights[i] = w
-    average[i] -= average_share * (average[i] - w)
-    gradient[i] = ZERO
-
-
 # --- all parameters of a model at once
 #
 # The arrays are whole arenas. A chunk is a part of one parameter: bounds[r] says where it lies, parameter[r] whose it
@@ -115,7 +61,7 @@ def chunk_adam(
     mom1: Reals1d,
     mom2: Reals1d,
 ) -> None:
-    """`adam_step` on each chunk."""
+    """Clipping (by grad_scale), Adam, weight decay and zeroing, in one pass."""
     rate = rates[parameter[r]]
     beta1, rest1, beta2, rest2, eps = rate[0], rate[1], rate[2], rate[3], rate[4]
     learn_rate, grad_scale, weight_decay = rate[5], rate[6], rate[7]
@@ -148,7 +94,7 @@ def chunk_adam_with_average(
     mom2: Reals1d,
     average: Reals1d,
 ) -> None:
-    """`adam_step_with_average` on each chunk."""
+    """The same, and the moving average of the weights."""
     rate = rates[parameter[r]]
     beta1, rest1, beta2, rest2, eps = rate[0], rate[1], rate[2], rate[3], rate[4]
     learn_rate, grad_scale, weight_decay = rate[5], rate[6], rate[7]
