@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import _threads
+from . import _memory
 
 MIN_OPERATIONS = 40_000_000
 """Multiplications in a part of a product (0.8 ms on the development machine)."""
@@ -34,23 +36,33 @@ def matmul(a: Any, b: Any, out: Any) -> None:
     in another order than those within it.
     """
     rows, columns = out.shape
+    inner = a.shape[1]
     with _SINGLE:
-        parts = _parts(rows * columns * a.shape[1])
+        parts = _parts(rows * columns * inner)
         if parts == 1 or not _libraries():
             np.matmul(a, b, out=out)
-            return
-        ranges = _ranges(max(rows, columns), parts)
+        elif inner > 2 * max(rows, columns):
+            # A gradient of weights. Parts of the sum share nothing that BLAS would have to arrange twice.
+            ranges = _ranges(inner, parts)
+            partial = _memory.empty((len(ranges) - 1, rows, columns), out.dtype)
+            _share(lambda part, i, j: np.matmul(a[:, i:j], b[i:j], out=partial[part - 1] if part else out), ranges)
+            for term in partial:
+                out += term
+        elif rows >= columns:
+            _share(lambda part, i, j: np.matmul(a[i:j], b, out=out[i:j]), _ranges(rows, parts))
+        else:
+            _share(lambda part, i, j: np.matmul(a, b[:, i:j], out=out[:, i:j]), _ranges(columns, parts))
 
-        def multiply(first: int, last: int) -> None:
-            for start, stop in ranges[first:last]:
-                if rows >= columns:
-                    np.matmul(a[start:stop], b, out=out[start:stop])
-                else:
-                    np.matmul(a, b[:, start:stop], out=out[:, start:stop])
 
-        threads = min(_threads.num_threads, len(ranges))
-        share = -(-len(ranges) // threads)
-        _threads.run(multiply, [(first, first + share) for first in range(0, len(ranges), share)])
+def _share(multiply: Callable[[int, int, int], object], ranges: list[tuple[int, int]]) -> None:
+    """Compute each part, in as many threads as there are."""
+
+    def work(first: int, last: int) -> None:
+        for part in range(first, min(last, len(ranges))):
+            multiply(part, *ranges[part])
+
+    share = -(-len(ranges) // min(_threads.num_threads, len(ranges)))
+    _threads.run(work, [(first, first + share) for first in range(0, len(ranges), share)])
 
 
 def _parts(operations: int) -> int:
