@@ -48,8 +48,8 @@ class FirstBatch:
 
     def setup(self, library: str, kernel_cache: str) -> None:
         """Make a kernel cache, and fill it if it is to be warm."""
+        self.folder = tempfile.TemporaryDirectory()  # First: it is torn down too where the library is skipped.
         api(library)
-        self.folder = tempfile.TemporaryDirectory()
         self.environment = {**os.environ, "THINC_NB_CACHE_DIR": self.folder.name}
         if kernel_cache == "warm":
             self.run(library)
