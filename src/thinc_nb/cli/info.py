@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -49,12 +50,16 @@ def collect() -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str | None]:
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def _version(name: str) -> str | None:
     """By the name of the import: CuPy's packages are called cupy-cuda12x and the like."""
-    distributions = importlib.metadata.packages_distributions()
-    return {
-        name: importlib.metadata.version(distributions[name][0]) if name in distributions else None
-        for name in _PACKAGES
-    }
+    # Python 3.10 knows only some packages' imports, so the name itself comes first.
+    for candidate in (name, *importlib.metadata.packages_distributions().get(name, ())):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(candidate)
+    return None
 
 
 def _blas() -> list[dict[str, Any]]:
