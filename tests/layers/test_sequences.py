@@ -282,17 +282,17 @@ def scaled_array() -> Model[Any, Any]:
     return Model("scaled", lambda model, X, is_train: (2 * X, lambda dY: 2 * dY))
 
 
-def test_bidirectional_reverses_each_sequence() -> None:
-    def counted(model: Any, X: Padded, is_train: bool) -> Any:
-        """Each row becomes its number in the sequence, as the layer sees it."""
-        steps = np.broadcast_to(np.arange(1, len(X.data) + 1)[:, None, None], X.data.shape).astype("f")
-        return Padded(steps, X.size_at_t, X.lengths, X.indices), lambda dY: dY
+def test_bidirectional_gives_both_layers_the_sequences_as_they_are() -> None:
+    X = padded([3, 1], width=2)
+    doubled = Model("doubled", lambda model, X, is_train: (_scaled(X, 2), lambda dY: _scaled(dY, 2)))
+    tripled = Model("tripled", lambda model, X, is_train: (_scaled(X, 3), lambda dY: _scaled(dY, 3)))
+    Y, backprop = api.bidirectional(doubled, tripled).begin_update(X)
+    np.testing.assert_array_equal(Y.data, np.concatenate([2 * X.data, 3 * X.data], axis=2))
+    np.testing.assert_array_equal(backprop(Y).data, 4 * X.data + 9 * X.data)
 
-    X = padded([3, 1], width=1)
-    Y = api.bidirectional(Model("counted", counted)).predict(X)
-    first, second = (Y.data[: X.lengths[i], i] for i in (0, 1))
-    np.testing.assert_array_equal(first, [[1, 3], [2, 2], [3, 1]])
-    np.testing.assert_array_equal(second, [[1, 1]])
+
+def _scaled(X: Padded, factor: int) -> Padded:
+    return Padded(factor * X.data, X.size_at_t, X.lengths, X.indices)
 
 
 def test_lstm_runs_on_empty_batches() -> None:

@@ -33,7 +33,7 @@ def chain(
     /,
     *layers: Model[Any, Any],
 ) -> Model[A, Any]: ...
-def chain(layer1: Model[Any, Any], layer2: Model[Any, Any], /, *layers: Model[Any, Any]) -> Model[Any, Any]:
+def chain(layer1: Model[Any, Any], layer2: Model[Any, Any], *layers: Model[Any, Any]) -> Model[Any, Any]:
     """Layers one after the other: Y = … g(f(X)).
 
     The output of each layer has to be what the next one takes. The widths nI of the first layer and nO of the last are

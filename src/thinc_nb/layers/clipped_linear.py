@@ -8,7 +8,9 @@ from ..initializers import glorot_uniform_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
 from ._checks import check_gradient
-from ._dense import Initializer, affine, dense
+from ._dense import Initializer, affine, dense, init
+
+__all__ = ["ClippedLinear", "HardSigmoid", "HardTanh", "ReluK", "forward", "init"]
 
 
 def ClippedLinear(

@@ -8,7 +8,9 @@ from ..initializers import he_normal_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
 from ._checks import check_gradient
-from ._dense import Initializer, affine, dense
+from ._dense import Initializer, affine, dense, init
+
+__all__ = ["Dish", "forward", "init"]
 
 
 def Dish(

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from ..initializers import glorot_uniform_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
-from ._dense import Initializer, affine, dense
+from ._dense import Initializer, affine, dense, init
+
+__all__ = ["Linear", "forward", "init"]
 
 
 def Linear(

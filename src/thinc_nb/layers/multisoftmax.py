@@ -1,22 +1,20 @@
-"""MultiSoftmax: several probability distributions side by side."""
+"""MultiSoftmax: the scores of several groups of classes side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate
 
 from ..initializers import zero_init
 from ..model import Model
 from ..types import NI, Floats2d
-from ._checks import check_gradient
 from ._dense import affine, init as init_dense
 
 
 def MultiSoftmax(nOs: tuple[int, ...], nI: NI | None = None) -> Model[Floats2d, Floats2d, NI, int]:
-    """Dense layer with a softmax on each of several groups of columns, of widths nOs: each group of a row sums to 1.
+    """Dense layer for several groups of classes, of widths nOs: Y = X Wᵀ + b, group after group.
 
-    X (batch, nI) → Y (batch, sum of nOs). W (nO, nI) and b (nO,) start as zeros. As for Softmax, the gradient that is
-    given back to it is taken as that of X Wᵀ + b.
+    X (batch, nI) → Y (batch, sum of nOs). W (nO, nI) and b (nO,) start as zeros. In spite of its name the layer gives
+    the scores themselves, as in Thinc 9.1: apply `ops.softmax` to each group of columns to have probabilities.
     """
     return Model(
         "multisoftmax",
@@ -31,17 +29,8 @@ def MultiSoftmax(nOs: tuple[int, ...], nI: NI | None = None) -> Model[Floats2d, 
 def forward(
     model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool
 ) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
-    """Softmax of each group of columns of X Wᵀ + b."""
-    nOs = model.attrs["nOs"]
-    Y, backprop_affine = affine(model, X)
-    for width, end in zip(nOs, accumulate(nOs), strict=True):
-        Y[:, end - width : end] = model.ops.softmax(Y[:, end - width : end])
-
-    def backprop(dY: Floats2d) -> Floats2d:
-        check_gradient(model, dY, Y)
-        return backprop_affine(dY)
-
-    return Y, backprop
+    """The scores of all groups."""
+    return affine(model, X)
 
 
 def init(model: Model[Floats2d, Floats2d], X: Floats2d | None = None, Y: Floats2d | None = None) -> None:

@@ -86,6 +86,6 @@ def forward(model: Model[Any, Ints2d], ids: Any, is_train: bool) -> tuple[Ints2d
     found: Ints2d = table.look_up(wanted, model.attrs["default"]).astype("int32").reshape((-1, 1))
 
     def backprop(dY: Ints2d) -> Any:
-        return model.ops.alloc(ids.shape, dtype=ids.dtype)
+        return model.ops.alloc_i(ids.shape)
 
     return found, backprop

@@ -8,7 +8,9 @@ from ..initializers import zero_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
 from ._checks import check_gradient
-from ._dense import Initializer, affine, dense
+from ._dense import Initializer, affine, dense, init
+
+__all__ = ["Softmax", "Softmax_v2", "forward", "init", "validate_temperature"]
 
 
 def Softmax(
@@ -39,7 +41,7 @@ def Softmax_v2(
     normalize_outputs: if false, Y is X Wᵀ + b, which has the same order, except in training. temperature: divides
     X Wᵀ + b; more than 1 flattens, less sharpens the probabilities. ValueError if it is not positive.
     """
-    _check_temperature(temperature)
+    validate_temperature(temperature)
     attrs = {"softmax_normalize": normalize_outputs, "softmax_temperature": temperature}
     return dense("softmax", forward, nO, nI, init_W or zero_init, init_b, attrs=attrs)
 
@@ -51,7 +53,7 @@ def forward(
     ops = model.ops
     normalize = model.attrs["softmax_normalize"] or is_train
     temperature = model.attrs["softmax_temperature"]
-    _check_temperature(temperature)
+    validate_temperature(temperature)
     Z, backprop_affine = affine(model, X)
     if not normalize:
         return Z, _no_gradient
@@ -69,6 +71,7 @@ def _no_gradient(dY: Floats2d) -> Floats2d:
     raise ValueError("layer 'softmax': backprop is not supported for an unnormalized softmax (normalize_outputs=False)")
 
 
-def _check_temperature(temperature: float) -> None:
+def validate_temperature(temperature: float) -> None:
+    """ValueError if the temperature is not above 0."""
     if temperature <= 0.0:
         raise ValueError(f"Softmax: the temperature must be above 0, got {temperature}")

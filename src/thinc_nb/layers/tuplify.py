@@ -30,7 +30,7 @@ def tuplify(
     /,
     *layers: Model[A, Any],
 ) -> Model[A, tuple[Any, ...]]: ...
-def tuplify(layer1: Model[Any, Any], layer2: Model[Any, Any], /, *layers: Model[Any, Any]) -> Model[Any, Any]:
+def tuplify(layer1: Model[Any, Any], layer2: Model[Any, Any], *layers: Model[Any, Any]) -> Model[Any, Any]:
     """Each layer on the same input, their outputs as a tuple: Y = (f(X), g(X), …)."""
     nodes = (layer1, layer2, *layers)
     names = ", ".join(layer.name for layer in nodes)
