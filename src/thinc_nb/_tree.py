@@ -12,6 +12,7 @@ from typing_extensions import TypeVar
 
 from ._arrays import is_xp_array
 from ._parameters import lay_out
+from .errors import ModelError
 from .util import convert_recursive, iterate_recursive
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "change_attr_values",
     "copy_tree",
     "deep_copy",
+    "locate",
     "move_tree",
     "path_to",
     "remove_node",
@@ -88,6 +90,24 @@ def path_to(root: Node, node: Node) -> str:
         parts.append(f"layers[{i}] {_short(node.name)}")
         node = parent
     return " -> ".join([_short(root.name), *reversed(parts)])
+
+
+def locate(error: Exception, root: Node) -> None:
+    """Say in an error that came out of a node's function which node it was, as seen from `root`.
+
+    Called by every node that the error passes, from the innermost outwards.
+    """
+    node = error.__dict__.setdefault("_layer", root)
+    path = path_to(root, node)
+    if isinstance(error, ModelError):
+        error.layer_path = None if node is root else path
+        return
+    # Of other errors the message is not ours to change. Python 3.10 does not show notes.
+    notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith(_IN_LAYER)]
+    error.__dict__["__notes__"] = [*notes, f"{_IN_LAYER} {path}"]
+
+
+_IN_LAYER = "In the layer"
 
 
 def _short(name: str) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["ModelError", "SerializationError", "UnsetError"]
+__all__ = ["InputError", "InputIndexError", "ModelError", "SerializationError", "UnsetError"]
 
 
 class ModelError(Exception):
-    """Anything that thinc_nb says about a model; the classes below say what kind."""
+    """Anything that thinc_nb says about a model; the classes below say what kind.
+
+    layer_path: if it came out of a layer inside the model that was called, the way to that layer. It leads the message.
+    """
+
+    layer_path: str | None = None
+
+    def __str__(self) -> str:
+        # Not that of KeyError, which would show the repr of the message.
+        message = str(self.args[0]) if self.args else ""
+        return message if self.layer_path is None else f"{self.layer_path}: {message}"
 
 
 class UnsetError(ModelError, KeyError, ValueError):
@@ -15,9 +25,13 @@ class UnsetError(ModelError, KeyError, ValueError):
     Thinc raises KeyError for some of these and ValueError for others; this is both.
     """
 
-    def __str__(self) -> str:
-        # KeyError would show the repr of the message.
-        return str(self.args[0]) if self.args else ""
+
+class InputError(ModelError, TypeError, ValueError):
+    """What a layer was given, as input or as gradient, is not what it takes: the type, shape, dtype or device."""
+
+
+class InputIndexError(InputError, IndexError):
+    """What a layer was given has no such row, column or item, or names one that the layer does not have."""
 
 
 class SerializationError(ModelError, ValueError):

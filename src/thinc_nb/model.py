@@ -130,17 +130,29 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
 
     def __call__(self, X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
         """Run forward: the output, and the callback from the gradient of the output to that of the input."""
-        result: tuple[OutT, Callable[[OutT], InT]] = self._func(self, X, is_train=is_train)
+        try:
+            result: tuple[OutT, Callable[[OutT], InT]] = self._func(self, X, is_train=is_train)
+        except Exception as error:
+            _tree.locate(error, self)
+            raise
         return result
 
     def begin_update(self, X: InT) -> tuple[OutT, Callable[[OutT], InT]]:
         """Run forward for training: the output, and the callback, which also adds to the parameters' gradients."""
-        result: tuple[OutT, Callable[[OutT], InT]] = self._func(self, X, is_train=True)
+        try:
+            result: tuple[OutT, Callable[[OutT], InT]] = self._func(self, X, is_train=True)
+        except Exception as error:
+            _tree.locate(error, self)
+            raise
         return result
 
     def predict(self, X: InT) -> OutT:
         """Run forward not for training; only the output."""
-        result: OutT = self._func(self, X, is_train=False)[0]
+        try:
+            result: OutT = self._func(self, X, is_train=False)[0]
+        except Exception as error:
+            _tree.locate(error, self)
+            raise
         return result
 
     def initialize(self, X: InT | None = None, Y: OutT | None = None) -> Self:
@@ -152,18 +164,25 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
         if DATA_VALIDATION.get():
             validate_fwd_input_output(self.name, self._func, X, Y)
         if _is_initializing.get():
-            if self.init is not None:
-                self.init(self, X=X, Y=Y)
+            self._run_init(X, Y)
             return self
         token = _is_initializing.set(True)
         try:
             with _tree.restored_after_error(self):
-                if self.init is not None:
-                    self.init(self, X=X, Y=Y)
+                self._run_init(X, Y)
                 lay_out(self)
         finally:
             _is_initializing.reset(token)
         return self
+
+    def _run_init(self, X: InT | None, Y: OutT | None) -> None:
+        if self.init is None:
+            return
+        try:
+            self.init(self, X=X, Y=Y)
+        except Exception as error:
+            _tree.locate(error, self)
+            raise
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Update all parameters that have a gradient: ``optimizer((node.id, name), weights, gradient)`` returns both.

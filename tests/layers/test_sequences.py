@@ -352,3 +352,25 @@ def test_attention_of_empty_sequences(lengths: list[int]) -> None:
         Y, backprop = model.begin_update(X)
         assert_same(backprop(Y).lengths, X.lengths)
         assert Y.data.shape == X.data.shape
+
+
+EMPTY_BATCHES = [
+    (lambda: api.with_padded(api.with_array2d(Linear(2, 4))), []),
+    (lambda: api.with_padded(api.with_array2d(Linear(2, 4))), ragged([])),
+    (lambda: api.with_array2d(Linear(2, 4)), padded([])),
+    (lambda: api.with_ragged(api.ParametricAttention(4)), []),
+    (lambda: api.with_list(api.map_list(Linear(2, 4))), ragged([])),
+    (lambda: api.residual(api.with_array2d(Linear(4, 4))), padded([])),
+    (lambda: api.bidirectional(api.with_array2d(Linear(2, 4))), padded([])),
+    (lambda: api.with_flatten(api.chain(api.list2array(), Linear(2, 4))), []),
+    (lambda: api.chain(api.list2array(), api.Maxout(2, 4, normalize=True)), []),
+]
+
+
+@pytest.mark.parametrize(("build", "X"), EMPTY_BATCHES)
+def test_batches_without_sequences_run_both_ways(build: Any, X: Any) -> None:
+    model = build().initialize()
+    Y, backprop = model.begin_update(X)
+    assert len(Y) == 0
+    assert len(backprop(Y)) == 0
+    assert not any(node.get_grad(name).any() for node in model.walk() for name in node.grad_names)

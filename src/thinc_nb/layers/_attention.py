@@ -21,9 +21,9 @@ def attend(
     ops = model.ops
     X, lengths = Xr.data, Xr.lengths
     Q = model.get_param("Q")
-    check_rows(model, X, Q)
+    X = check_rows(model, X, Q)
     K, backprop_key = (X, None) if transform is None else transform(X)
-    check_rows(model, K, Q)
+    K = check_rows(model, K, Q)
     scores: Any = (K @ Q).reshape((len(K), 1))
     attention = ops.softmax_sequences(scores, lengths)
     Y: Any = X * attention

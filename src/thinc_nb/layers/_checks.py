@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._arrays import is_xp_array
+from .._arrays import is_cupy_array, is_xp_array
+from ..errors import InputError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
 
@@ -22,39 +23,66 @@ def described(X: object) -> str:
     return f"a {type(X).__name__}"
 
 
-def check_rows(model: Model[Any, Any], X: Any, W: ArrayXd) -> None:
-    """Check that X is an array (batch, nI) of the dtype of the weights W (…, nI)."""
-    if not is_xp_array(X):
-        raise TypeError(f"layer {model.name!r} takes an array (batch, {W.shape[-1]}), got {described(X)}{_advice(X)}")
+def check_rows(model: Model[Any, Any], X: Any, W: ArrayXd) -> Any:
+    """X, if it is an array (batch, nI) of the device and dtype of the weights W (…, nI); otherwise InputError.
+
+    An empty batch that has lost its width, (0, 0), gets it: lists and Padded without sequences have none.
+    """
+    if type(X) is not type(W):
+        _check_kind(model, X, W)
     if X.ndim != 2 or X.shape[1] != W.shape[-1]:
-        raise ValueError(
+        if X.shape == (0, 0):
+            return X.reshape((0, W.shape[-1]))
+        raise InputError(
             f"layer {model.name!r} takes an array (batch, {W.shape[-1]}), got {described(X)}: "
             f"the width must be {W.shape[-1]}, that of its weights"
         )
     if X.dtype != W.dtype:
-        raise ValueError(
+        raise InputError(
             f"layer {model.name!r} has {W.dtype} weights and takes {W.dtype} input, got {described(X)}: "
             f"convert it, X.astype({str(W.dtype)!r})"
+        )
+    return X
+
+
+def _check_kind(model: Model[Any, Any], X: Any, W: ArrayXd) -> None:
+    """Check that X is an array on the device of the weights. Subclasses of arrays are arrays."""
+    if not is_xp_array(X):
+        raise wrong_type(model, f"an array (batch, {W.shape[-1]})", X)
+    if is_cupy_array(X) != is_cupy_array(W):
+        weights, data = ("the CPU", "a GPU") if is_cupy_array(X) else ("a GPU", "the CPU")
+        raise InputError(
+            f"layer {model.name!r} has its weights on {weights}, got {described(X)} on {data}: "
+            "bring it there, model.ops.asarray(X), or move the model, to_cpu() or to_gpu(0)"
         )
 
 
 def check_gradient(model: Model[Any, Any], dY: Any, Y: ArrayXd) -> None:
     """Check that the gradient dY has the shape and dtype of the output Y."""
     if not is_xp_array(dY):
-        raise TypeError(f"the gradient of layer {model.name!r} must be an array {tuple(Y.shape)}, got {described(dY)}")
+        raise InputError(f"the gradient of layer {model.name!r} must be an array {tuple(Y.shape)}, got {described(dY)}")
     if dY.shape != Y.shape or dY.dtype != Y.dtype:
-        raise ValueError(
+        raise InputError(
             f"the gradient of layer {model.name!r} must have the shape and dtype of its output: "
             f"expected {described(Y)}, got {described(dY)}"
         )
 
 
-def wrong_type(model: Model[Any, Any], expected: str, X: object) -> TypeError:
+def wrong_type(model: Model[Any, Any], expected: str, X: object) -> InputError:
     """The error for input of a type that a layer does not take."""
-    return TypeError(f"layer {model.name!r} takes {expected}, got {described(X)}")
+    return InputError(f"layer {model.name!r} takes {expected}, got {described(X)}{_advice(expected, X)}")
 
 
-def _advice(X: object) -> str:
-    if isinstance(X, (list, tuple, Ragged, Padded)):
-        return ": wrap the layer, with_array(layer), to run it on sequences"
-    return ""
+# By how a layer says what it takes: what makes it take other batches.
+_REMEDIES = {
+    "an array": "wrap the layer, with_array(layer), to run it on sequences",
+    "a Ragged": "put list2ragged() before the layer, or wrap it, with_ragged(layer)",
+    "a Padded": "put list2padded() before the layer, or wrap it, with_padded(layer)",
+    "a list": "put ragged2list() or padded2list() before the layer, or wrap it, with_list(layer)",
+}
+
+
+def _advice(expected: str, X: object) -> str:
+    if not isinstance(X, (list, tuple, Ragged, Padded)) and not is_xp_array(X):
+        return ""
+    return next((f": {remedy}" for start, remedy in _REMEDIES.items() if expected.startswith(start)), "")

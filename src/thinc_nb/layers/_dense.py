@@ -74,7 +74,7 @@ def affine(model: Model[Any, Any], X: Floats2d) -> tuple[Floats2d, Callable[[Flo
     """Z = X Wᵀ + b, and the callback from dZ to dX, which adds to the gradients of W and b."""
     ops = model.ops
     W = model.get_param("W")
-    check_rows(model, X, W)
+    X = check_rows(model, X, W)
     Z = ops.affine(X, W, model.get_param("b"))
 
     def backprop(dZ: Floats2d) -> Floats2d:

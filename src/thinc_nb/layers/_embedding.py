@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._arrays import is_xp_array
+from ..errors import InputError
 from ..model import Model
 from ..types import Floats1d, Floats2d, FloatsXd
 from ._checks import described, wrong_type
@@ -25,7 +26,7 @@ def check_ids(model: Model[Any, Any], ids: Any, ndim: int | None = None) -> None
     if not is_xp_array(ids) or ids.dtype.kind not in "iub":
         raise wrong_type(model, "an array of integer ids", ids)
     if ndim is not None and ids.ndim != ndim:
-        raise ValueError(
+        raise InputError(
             f"layer {model.name!r} takes ids of {ndim} dimension, got {described(ids)}: "
             f"choose a column of them with column=..."
         )

@@ -16,15 +16,15 @@ def lengths_of(ops: Ops, Xs: Any) -> Ints1d:
 
 
 def wrapper_dims(layer: Model[Any, Any]) -> dict[str, int | None]:
-    """The widths that a layer which runs `layer` in another form takes over."""
-    return {name: layer.maybe_get_dim(name) for name in ("nO", "nI") if layer.has_dim(name) is not False}
+    """The dimensions that a layer which runs `layer` in another form takes over: all of them."""
+    return {name: layer.maybe_get_dim(name) for name in layer.dim_names}
 
 
-def take_over_widths(model: Model[Any, Any], layer: Model[Any, Any]) -> None:
-    """Set the widths that have become known."""
-    for name in ("nO", "nI"):
+def take_over_dims(model: Model[Any, Any], layer: Model[Any, Any]) -> None:
+    """Set the dimensions that both have and that have become known."""
+    for name in model.dim_names:
         value = layer.maybe_get_dim(name)
-        if value is not None and model.has_dim(name) is not False:
+        if value is not None:
             model.set_dim(name, value)
 
 

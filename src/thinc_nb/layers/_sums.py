@@ -6,6 +6,7 @@ from typing import Any
 
 from .._arrays import is_xp_array
 from ..backends import Ops
+from ..errors import InputError
 from ..types import Padded, Ragged
 from ._checks import described
 
@@ -16,8 +17,11 @@ def added(what: str, ops: Ops, a: Any, b: Any) -> Any:
     A new batch, for what layers gave may be what their callbacks need. ValueError, with `what` first, if they differ.
     """
     if is_xp_array(a) and is_xp_array(b):
+        if a.shape != b.shape and 0 in (a.shape[-1:] + b.shape[-1:]) and not a.size and not b.size:
+            # A Padded without sequences has lost its width.
+            return a if a.shape[-1] else b
         if a.shape != b.shape:
-            raise ValueError(f"{what}: cannot add {described(a)} and {described(b)}")
+            raise InputError(f"{what}: cannot add {described(a)} and {described(b)}")
         if a.dtype != b.dtype:
             return a + b
         out = ops.alloc(a.shape, dtype=a.dtype, zeros=False)
@@ -38,5 +42,5 @@ def added(what: str, ops: Ops, a: Any, b: Any) -> Any:
 def _of_other_kinds(what: str, a: Any, b: Any) -> Any:
     containers = (Ragged, Padded, list, tuple)
     if isinstance(a, containers) or isinstance(b, containers):
-        raise ValueError(f"{what}: cannot add {described(a)} and {described(b)}")
+        raise InputError(f"{what}: cannot add {described(a)} and {described(b)}")
     return a + b

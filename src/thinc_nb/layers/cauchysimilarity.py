@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import InputError
 from ..model import Model
 from ..types import NI, Floats1d, Floats2d
 from ..util import get_width
@@ -27,10 +28,9 @@ def forward(
         raise wrong_type(model, "a pair of arrays (X1, X2)", X1_X2)
     X1, X2 = X1_X2
     W = model.get_param("W")
-    check_rows(model, X1, W)
-    check_rows(model, X2, W)
+    X1, X2 = check_rows(model, X1, W), check_rows(model, X2, W)
     if X1.shape != X2.shape:
-        raise ValueError(f"layer {model.name!r} compares rows of one shape, got {described(X1)} and {described(X2)}")
+        raise InputError(f"layer {model.name!r} compares rows of one shape, got {described(X1)} and {described(X2)}")
     difference: Any = X1 - X2
     squares = difference * difference
     Y: Floats1d = 1 / (1 + squares @ W)

@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 
 from .._arrays import is_xp_array
 from ..backends import Ops
+from ..errors import InputError
 from ..model import Model
 from ..types import Array2d, Ragged
 from ..util import get_width
@@ -76,7 +77,7 @@ def _lists(
     model: Model[Any, Any], Ys: list[Any], summed: Callable[[list[Any]], Any]
 ) -> tuple[list[Array2d], Callable[[list[Array2d]], Any]]:
     if not all(isinstance(Y, (list, tuple)) and len(Y) == len(Ys[0]) for Y in Ys):
-        raise ValueError(
+        raise InputError(
             f"layer {model.name!r}: the outputs must be lists of one length, got {', '.join(map(described, Ys))}"
         )
     parts = [_side_by_side(model, list(items)) for items in zip(*Ys, strict=True)]
@@ -93,7 +94,7 @@ def _side_by_side(model: Model[Any, Any], Ys: list[Any]) -> tuple[Any, Callable[
     first = Ys[0]
     for Y in Ys:
         if not is_xp_array(Y) or Y.ndim != 2 or len(Y) != len(first):
-            raise ValueError(
+            raise InputError(
                 f"layer {model.name!r}: the outputs must be arrays (n, width) with as many rows each, "
                 f"got {', '.join(map(described, Ys))}"
             )

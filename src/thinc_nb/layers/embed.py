@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ..errors import InputIndexError
 from ..initializers import uniform_init
 from ..model import Model
 from ..types import NO, Floats2d, Ints1d, Ints2d
@@ -29,9 +30,10 @@ def Embed(
     drawn by `initializer` (uniform within ±0.1). dropout: the chance to drop an element, the same ones for the whole
     batch. IndexError for ids outside the table; negative ids count from its end.
     """
-    attrs: dict[str, Any] = {"column": column} if column is None else {}
-    if dropout is not None:
-        attrs["dropout_rate"] = dropout
+    # In Thinc's order: it is that of the bytes.
+    attrs: dict[str, Any] = {} if dropout is None else {"dropout_rate": dropout}
+    if column is None:
+        attrs["column"] = None
     model: Model[Any, Floats2d] = Model(
         "embed",
         forward,
@@ -70,7 +72,7 @@ def _rows(model: Model[Any, Any], ids: Any, nV: int) -> Any:
     """The ids as places in the table: (n, 1) int32, negative ones counted from its end."""
     if ids.size and not (-nV <= int(ids.min()) and int(ids.max()) < nV):
         wrong = int(ids.min()) if int(ids.min()) < -nV else int(ids.max())
-        raise IndexError(f"layer {model.name!r} has a table of {nV} rows (nV), got the id {wrong}")
+        raise InputIndexError(f"layer {model.name!r} has a table of {nV} rows (nV), got the id {wrong}")
     rows = ids.astype("int32").reshape((-1, 1))
     rows[rows < 0] += nV
     return rows

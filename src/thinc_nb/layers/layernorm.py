@@ -24,7 +24,7 @@ def forward(
     """Normalise, scale and shift."""
     ops = model.ops
     G = model.get_param("G")
-    check_rows(model, X, G)
+    X = check_rows(model, X, G)
     Y, mean, rstd = ops.layer_norm(X, G, model.get_param("b"))
 
     def backprop(dY: Floats2d) -> Floats2d:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..backends import Ops
+from ..errors import InputError
 from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import NI, NO, Floats1d, Floats2d, Padded
@@ -55,7 +56,7 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> tuple[P
     nI, nO = model.get_dim("nI"), model.get_dim("nO")
     steps, sequences, width = Xp.data.shape
     if width != nI and Xp.data.size:
-        raise ValueError(f"layer {model.name!r} takes sequences of width {nI} (nI), got {described(Xp)}")
+        raise InputError(f"layer {model.name!r} takes sequences of width {nI} (nI), got {described(Xp)}")
     rate = model.attrs["dropout_rate"] or 0.0
     mask = draw_mask(ops, rate) if is_train and rate > 0 else None
     params: Floats1d = weights if mask is None else mask(weights)

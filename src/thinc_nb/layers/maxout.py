@@ -45,7 +45,7 @@ def forward(
     ops = model.ops
     W: Any = model.get_param("W")
     b: Any = model.get_param("b")
-    check_rows(model, X, W)
+    X = check_rows(model, X, W)
     nO, nP, nI = W.shape
     pieces = W.reshape((nO * nP, nI))
     Z: Any = ops.affine(X, pieces, b.reshape((nO * nP,)))

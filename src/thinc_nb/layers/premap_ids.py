@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 
 from .._arrays import get_array_module, is_xp_array
+from ..errors import InputError, InputIndexError
 from ..model import Model
 from ..types import Ints1d, Ints2d
 from ._checks import described, wrong_type
 
 
 class IdTable(Mapping[int, int]):
-    """A mapping from ids to integers that looks up whole arrays; it cannot be changed, and models do not save it."""
+    """A mapping from ids to integers, and a function of whole arrays of ids; it cannot be changed.
+
+    Models do not save it, as they save no functions: whoever makes the model to load into gives the table, as in Thinc.
+    """
 
     def __init__(self, table: Mapping[int, int]) -> None:
         keys = np.fromiter(table, dtype="uint64", count=len(table))
@@ -34,7 +38,7 @@ class IdTable(Mapping[int, int]):
     def __len__(self) -> int:
         return len(self._keys)
 
-    def look_up(self, ids: Any, default: int) -> Any:
+    def __call__(self, ids: Any, default: int) -> Any:
         """The integer for each id (n,), `default` for those that are not in the table."""
         xp = get_array_module(ids)
         keys, values = xp.asarray(self._keys), xp.asarray(self._values)
@@ -72,18 +76,18 @@ def forward(model: Model[Any, Ints2d], ids: Any, is_train: bool) -> tuple[Ints2d
         raise wrong_type(model, "an array of integer ids", ids)
     column = model.attrs["column"]
     if column is not None and (ids.ndim != 2 or not -ids.shape[1] <= column < ids.shape[1]):
-        raise IndexError(
+        raise InputIndexError(
             f"layer {model.name!r} takes an array (n, columns) with a column {column}, got {described(ids)}"
         )
     if column is None and ids.ndim != 1:
-        raise ValueError(
+        raise InputError(
             f"layer {model.name!r} takes ids in 1 dimension, got {described(ids)}: choose a column with column=..."
         )
     wanted = ids if column is None else ids[:, column]
     table = model.attrs["mapping_table"]
     if not isinstance(table, IdTable):  # one that was set by hand
         table = IdTable(table)
-    found: Ints2d = table.look_up(wanted, model.attrs["default"]).astype("int32").reshape((-1, 1))
+    found: Ints2d = table(wanted, model.attrs["default"]).astype("int32").reshape((-1, 1))
 
     def backprop(dY: Ints2d) -> Any:
         return model.ops.alloc_i(ids.shape)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from .._arrays import is_xp_array, to_cpu
+from ..errors import InputError, InputIndexError
 from ..model import Model
 from ..types import DTypes, Ints1d, Ints2d
 from ._checks import described, wrong_type
@@ -47,7 +48,7 @@ def forward_v2(
 ) -> tuple[Ints2d, Callable[[Ints2d], Any]]:
     """Look up each item; the gradient is zeros for an array, an empty list for other items."""
     if model.attrs["mapping_table"] is None:
-        raise ValueError(f"layer {model.name!r}: 'mapping table' not set")
+        raise InputError(f"layer {model.name!r}: 'mapping table' not set: set the attribute 'mapping_table' to a dict")
 
     def backprop(dY: Ints2d) -> Any:
         return model.ops.alloc(inputs.shape, dtype=inputs.dtype) if is_xp_array(inputs) else []
@@ -62,12 +63,12 @@ def _items(model: Model[Any, Any], inputs: Any, column: int | None) -> Sequence[
         return inputs
     if column is not None:
         if inputs.ndim != 2 or not -inputs.shape[1] <= column < inputs.shape[1]:
-            raise IndexError(
+            raise InputIndexError(
                 f"layer {model.name!r} takes an array (n, columns) with a column {column}, got {described(inputs)}"
             )
         inputs = inputs[:, column]
     if inputs.ndim != 1:
-        raise ValueError(
+        raise InputError(
             f"layer {model.name!r} takes items in 1 dimension, got {described(inputs)}: choose a column with column=..."
         )
     # Python's numbers are looked up several times as fast as those of numpy.

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..types import NI, NO
-from ._sequences import take_over_widths
+from ._sequences import take_over_dims
 from ._sums import added
 
 A = TypeVar("A", default=Any)
@@ -39,4 +39,4 @@ def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     """Initialize the layer, and take over its widths."""
     layer = model.layers[0]
     layer.initialize(X=X, Y=Y if layer.has_dim("nO") is None else None)
-    take_over_widths(model, layer)
+    take_over_dims(model, layer)

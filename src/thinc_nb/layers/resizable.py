@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..types import NI, NO, Floats2d
+from ._sequences import wrapper_dims
 
 A = TypeVar("A", default=Any)
 B = TypeVar("B", default=Any)
@@ -25,7 +26,7 @@ def resizable(layer: Model[A, B, NI, NO], resize_layer: Callable[..., Model[Any,
         init=init,
         layers=[layer],
         attrs={"resize_layer": resize_layer},
-        dims={name: layer.maybe_get_dim(name) for name in ("nO", "nI") if layer.has_dim(name) is not False},
+        dims=wrapper_dims(layer),
     )
 
 

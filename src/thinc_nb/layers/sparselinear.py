@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from .._arrays import is_xp_array
+from ..errors import InputError
 from ..model import Model
 from ..types import NO, ArrayXd, Floats1d, Floats2d, Ints1d
 from ..util import get_width
@@ -78,7 +79,7 @@ def _checked(model: Model[Any, Any], batch: Any) -> tuple[Any, Any, Any]:
         raise wrong_type(model, "three arrays (keys, values, lengths)", batch)
     keys, values, lengths = batch
     if keys.ndim != 1 or keys.dtype.kind not in "iu" or values.shape != keys.shape:
-        raise ValueError(
+        raise InputError(
             f"layer {model.name!r} takes as many integer keys as values, both in 1 dimension, got keys {keys.dtype} "
             f"{keys.shape} and values {values.dtype} {values.shape}"
         )

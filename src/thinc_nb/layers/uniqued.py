@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .._arrays import is_xp_array
+from ..errors import InputIndexError
 from ..model import Model
 from ..types import NI, NO, Floats2d, Ints2d
 from ._checks import described, wrong_type
-from ._sequences import take_over_widths
+from ._sequences import take_over_dims
 
 
 def uniqued(layer: Model[Ints2d, Floats2d, NI, NO], *, column: int = 0) -> Model[Ints2d, Floats2d, NI, NO]:
@@ -29,7 +30,7 @@ def forward(model: Model[Ints2d, Floats2d], X: Ints2d, is_train: bool) -> tuple[
     if not is_xp_array(X):
         raise wrong_type(model, "an array (batch, columns) of integers", X)
     if X.ndim != 2 or not -X.shape[1] <= column < X.shape[1]:
-        raise IndexError(
+        raise InputIndexError(
             f"layer {model.name!r} takes an array (batch, columns) with a column {column}, got {described(X)}"
         )
     if X.size < 2:
@@ -54,4 +55,4 @@ def init(model: Model[Ints2d, Floats2d], X: Ints2d | None = None, Y: Floats2d | 
     """Initialize the layer with the examples."""
     layer = model.layers[0]
     layer.initialize(X=X, Y=Y)
-    take_over_widths(model, layer)
+    take_over_dims(model, layer)

@@ -9,7 +9,7 @@ from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, ListXd, Padded, Ragged
 from ._checks import wrong_type
-from ._sequences import as_array, lengths_of, take_over_widths, wrapper_dims
+from ._sequences import as_array, lengths_of, take_over_dims, wrapper_dims
 from ._typing import ArrT, ArrU
 
 if TYPE_CHECKING:
@@ -89,4 +89,4 @@ def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
         X=None if X is None else as_array(model.ops, X, model.attrs["pad"]),
         Y=None if Y is None else as_array(model.ops, Y, model.attrs["pad"]),
     )
-    take_over_widths(model, layer)
+    take_over_dims(model, layer)

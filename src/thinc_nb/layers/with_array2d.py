@@ -9,7 +9,7 @@ from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, Padded, Ragged
 from ._checks import wrong_type
-from ._sequences import as_array, take_over_widths, wrapper_dims
+from ._sequences import as_array, take_over_dims, wrapper_dims
 from ._typing import ArrT, ArrU
 from .with_array import forward as forward_array
 
@@ -70,7 +70,7 @@ def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     """Initialize the layer with the rows of the examples."""
     layer = model.layers[0]
     layer.initialize(X=_example(model, X), Y=_example(model, Y))
-    take_over_widths(model, layer)
+    take_over_dims(model, layer)
 
 
 def _example(model: Model[Any, Any], X: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..errors import InputIndexError
 from ..model import Model
 from ._checks import described
 
@@ -20,7 +21,7 @@ def forward(
     """The items, one of them replaced by what the layer makes of it."""
     idx: int = model.attrs["idx"]
     if not isinstance(items, (tuple, list)) or not -len(items) <= idx < len(items):
-        raise IndexError(f"layer {model.name!r} takes a tuple with an item {idx}, got {described(items)}")
+        raise InputIndexError(f"layer {model.name!r} takes a tuple with an item {idx}, got {described(items)}")
     Y, callback = model.layers[0](items[idx], is_train)
 
     def backprop(d_items: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -35,7 +35,9 @@ def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callab
     Yp, callback = model.layers[0](_to_padded(model, X), is_train)
 
     def backprop(dY: Any) -> Any:
-        return _from_padded(ops, callback(_to_padded(model, dY)), X)
+        # Without sequences the gradient has no width, but the output has.
+        dYp = _to_padded(model, dY) if len(dY) else Yp
+        return _from_padded(ops, callback(dYp), X)
 
     return _from_padded(ops, Yp, X), backprop
 

@@ -32,7 +32,9 @@ def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callab
     Yr, callback = model.layers[0](_to_ragged(model, X), is_train)
 
     def backprop(dY: Any) -> Any:
-        return _from_ragged(ops, callback(_to_ragged(model, dY)), X)
+        # Without sequences the gradient has no width, but the output has.
+        dYr = _to_ragged(model, dY) if len(dY) else Yr
+        return _from_ragged(ops, callback(dYr), X)
 
     return _from_ragged(ops, Yr, X), backprop
 

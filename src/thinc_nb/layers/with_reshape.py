@@ -10,7 +10,7 @@ from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, Array2d, ArrayXd
 from ._checks import wrong_type
-from ._sequences import take_over_widths
+from ._sequences import take_over_dims
 from ._typing import ArrT
 
 
@@ -45,4 +45,4 @@ def init(model: Model[Any, Any], X: ArrayXd | None = None, Y: ArrayXd | None = N
         # And once more below, as in Thinc: with one seed, the parameters are the same.
         layer.initialize()
     layer.initialize(X=None if X is None else _rows(X), Y=None if Y is None else _rows(Y))
-    take_over_widths(model, layer)
+    take_over_dims(model, layer)

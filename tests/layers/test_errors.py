@@ -1,0 +1,193 @@
+"""What layers say of input that does not fit: which layer, what it takes, what came, and what to do."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from thinc_nb import api
+from thinc_nb.api import Linear, Model, NumpyOps, Padded, Ragged
+from thinc_nb.errors import InputError, InputIndexError, UnsetError
+
+X = np.zeros((3, 4), dtype="f")
+LENGTHS = np.array([2, 1], dtype="i")
+RAGGED = Ragged(X, LENGTHS)
+PADDED = NumpyOps().list2padded([X[:2], X[2:]])
+LISTS = [X[:2], X[2:]]
+
+DENSE = [
+    "Linear", "Relu", "Gelu", "Mish", "Swish", "Dish", "HardSwish", "HardSwishMobilenet", "ClippedLinear", "ReluK",
+    "HardTanh", "HardSigmoid", "Sigmoid", "Softmax", "Softmax_v2", "Maxout",
+]  # fmt: skip
+
+
+def wide(name: str) -> Model[Any, Any]:
+    layer: Model[Any, Any] = getattr(api, name)(5, 4)
+    return layer
+
+
+# Layers with parameters, and a batch that fits.
+WITH_PARAMETERS: dict[str, tuple[Any, Any]] = {
+    **{name: (lambda name=name: wide(name), X) for name in DENSE},
+    "MultiSoftmax": (lambda: api.MultiSoftmax((2, 3), 4), X),
+    "LayerNorm": (lambda: api.LayerNorm(4), X),
+    "Embed": (lambda: api.Embed(3, 9), np.arange(3)),
+    "HashEmbed": (lambda: api.HashEmbed(3, 9), np.arange(3)),
+    "LSTM": (lambda: api.LSTM(6, 4), PADDED),
+    "ParametricAttention": (lambda: api.ParametricAttention(4), RAGGED),
+    "ParametricAttention_v2": (lambda: api.ParametricAttention_v2(nO=4), RAGGED),
+    "CauchySimilarity": (lambda: api.CauchySimilarity(4), (X, X)),
+    "SparseLinear": (
+        lambda: api.SparseLinear(2, length=8),
+        (np.arange(3, dtype="uint64"), np.ones(3, dtype="f"), LENGTHS),
+    ),
+}
+
+
+def in_chain(model: Model[Any, Any]) -> Model[Any, Any]:
+    return api.chain(api.noop(), api.chain(api.noop(), model))
+
+
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
+def test_uninitialized_layer_is_named_with_its_path(name: str) -> None:
+    build, batch = WITH_PARAMETERS[name]
+    layer = build()
+    for run in (in_chain(layer).predict, in_chain(layer).begin_update, lambda X: in_chain(layer)(X, True)):
+        with pytest.raises(UnsetError) as caught:
+            run(batch)
+        said = str(caught.value)
+        assert f" -> layers[1] 'noop>>{layer.name}' -> layers[1] {layer.name!r}: " in said
+        assert "is not set. To do: initialize the model first" in said
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in WITH_PARAMETERS if name not in ("Embed", "HashEmbed", "SparseLinear")]
+)
+def test_wrong_width_is_named_with_what_was_expected(name: str) -> None:
+    build, batch = WITH_PARAMETERS[name]
+    model = in_chain(build().initialize())
+    with pytest.raises(InputError, match=r"layers\[1\].*: layer .* takes .*4.*got.*7") as caught:
+        model.predict(widened(batch))
+    assert isinstance(caught.value, TypeError)
+    assert isinstance(caught.value, ValueError)
+
+
+def widened(batch: Any) -> Any:
+    if isinstance(batch, Ragged):
+        return Ragged(np.zeros((3, 7), dtype="f"), batch.lengths)
+    if isinstance(batch, Padded):
+        return NumpyOps().list2padded([np.zeros((2, 7), dtype="f")])
+    if isinstance(batch, tuple):
+        return tuple(map(widened, batch))
+    return np.zeros((3, 7), dtype="f")
+
+
+TAKES_ARRAYS = [*DENSE, "LayerNorm", "MultiSoftmax"]
+
+
+@pytest.mark.parametrize("name", TAKES_ARRAYS)
+@pytest.mark.parametrize("batch", [LISTS, RAGGED, PADDED], ids=["list", "Ragged", "Padded"])
+def test_sequences_for_a_layer_of_arrays(name: str, batch: Any) -> None:
+    model = WITH_PARAMETERS[name][0]().initialize()
+    with pytest.raises(InputError, match=r"takes an array \(batch, 4\), got a .*: wrap the layer, with_array\(layer\)"):
+        model.predict(batch)
+
+
+@pytest.mark.parametrize("name", TAKES_ARRAYS)
+def test_other_dtypes_are_refused_with_the_way_to_convert(name: str) -> None:
+    model = WITH_PARAMETERS[name][0]().initialize()
+    for dtype in ("float64", "int32"):
+        with pytest.raises(InputError, match=rf"got {dtype} \(3, 4\): convert it, X.astype\('float32'\)"):
+            model.predict(X.astype(dtype))
+
+
+WRONG_KINDS = [
+    ("reduce_first", LISTS, r"takes a Ragged, got a list of 2, the first float32 \(2, 4\): put list2ragged\(\) before"),
+    ("reduce_last", X, r"takes a Ragged, got float32 \(3, 4\)"),
+    ("reduce_max", PADDED, "takes a Ragged, got a Padded of 2 sequences"),
+    ("reduce_mean", LISTS, "takes a Ragged"),
+    ("reduce_sum", LISTS, "takes a Ragged"),
+    ("list2array", X, r"takes a list of arrays, got float32 \(3, 4\): put ragged2list\(\)"),
+    ("list2ragged", RAGGED, "takes a list of arrays, got a Ragged"),
+    ("list2padded", PADDED, "takes a list of arrays"),
+    ("ragged2list", LISTS, "takes a Ragged, got a list"),
+    ("padded2list", RAGGED, "takes a Padded, got a Ragged"),
+    ("expand_window", LISTS, "takes an array .* or a Ragged, got a list"),
+    ("softmax_activation", LISTS, "takes an array, got a list"),
+    ("sigmoid_activation", RAGGED, "takes an array, got a Ragged"),
+    ("Logistic", RAGGED, "takes an array, got a Ragged"),
+]
+
+
+@pytest.mark.parametrize(("name", "batch", "said"), WRONG_KINDS)
+def test_wrong_kind_of_batch(name: str, batch: Any, said: str) -> None:
+    with pytest.raises(InputError, match=rf"layers\[1\] '{name.lower()}': layer '{name.lower()}' {said}"):
+        api.chain(api.noop(), getattr(api, name)()).predict(batch)
+
+
+@pytest.mark.parametrize("name", ["with_array", "with_array2d", "with_list", "with_padded", "with_ragged", "map_list"])
+def test_wrappers_refuse_what_is_no_batch(name: str) -> None:
+    model = getattr(api, name)(api.map_list(Linear(2, 4).initialize()))
+    with pytest.raises(TypeError, match="takes"):
+        model.predict("abc")
+
+
+def test_ids_outside_the_table() -> None:
+    with pytest.raises(InputIndexError, match=r"layers\[1\] 'embed': layer 'embed' has a table of 9 rows") as caught:
+        api.chain(api.noop(), api.Embed(3, 9).initialize()).predict(np.array([12]))
+    assert isinstance(caught.value, IndexError)
+
+
+def test_gradient_of_another_shape_or_form() -> None:
+    for layer in map(wide, DENSE):
+        _, backprop = layer.initialize().begin_update(X)
+        with pytest.raises(InputError, match=rf"{layer.name!r} must have the shape.*expected float32 \(3, 5\), got"):
+            backprop(np.zeros((3, 6), dtype="f"))
+        with pytest.raises(InputError, match=r"must be an array \(3, 5\), got a list of 2"):
+            backprop(LISTS)
+        assert not layer.grad_names or not layer.get_grad("W").any()
+
+
+class GpuArray(np.ndarray):  # type: ignore[type-arg]
+    """Stands for an array of CuPy."""
+
+
+def test_arrays_of_another_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(ndarray=GpuArray))
+    model = Linear(5, 4).initialize()
+    with pytest.raises(InputError, match=r"its weights on the CPU, got float32 \(3, 4\) on a GPU: bring it there"):
+        model.predict(X.view(GpuArray))
+
+
+def test_subclasses_of_arrays_are_taken() -> None:
+    model = Linear(5, 4).initialize()
+    np.testing.assert_array_equal(model.predict(X.view(GpuArray)), model.predict(X))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="notes came with Python 3.11")
+def test_errors_of_others_get_the_path_as_a_note() -> None:
+    def fail(model: Any, X: Any, is_train: bool) -> Any:
+        raise ZeroDivisionError("what the function says")
+
+    model = in_chain(Model("broken", fail))
+    with pytest.raises(ZeroDivisionError, match=r"^what the function says\n") as caught:
+        model.predict(X)
+    assert caught.value.__notes__ == [
+        "In the layer 'noop>>noop>>broken' -> layers[1] 'noop>>broken' -> layers[1] 'broken'"
+    ]
+
+
+def test_initialization_names_the_layer_that_lacks_a_width() -> None:
+    with pytest.raises(
+        UnsetError, match=r"layers\[1\] 'linear': Cannot get dimension 'nO' .*: give the layer its size"
+    ):
+        api.chain(Linear(3), Linear()).initialize(X=X)
+
+
+def test_alone_a_layer_has_no_path() -> None:
+    with pytest.raises(UnsetError, match=r"^Cannot get parameter 'W' for model 'linear'"):
+        Linear(3, 4).predict(X)
