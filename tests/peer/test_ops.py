@@ -62,12 +62,6 @@ DIFFERENCES = (
         "0 everywhere if the slope is negative",
     ),
     Difference(("backprop_clipped_linear flat",), ("*",), "0 for slope 0", "ZeroDivisionError for slope 0"),
-    Difference(
-        ("adam with mod_rate",),
-        ("random", "wide", "one row", "one column", "large", "edge", "equal", "non-finite"),
-        "the learning rate is learn_rate * mod_rate",
-        "mod_rate is ignored",
-    ),
     Difference(("adam", "adam with mod_rate"), ("float64",), "float64 is updated", "ValueError: float32 only"),
     Difference(("clip_gradient to 0",), ("zeros",), "a gradient of norm 0 stays 0", "NaN: 0 / 0, for a threshold of 0"),
     Difference(

@@ -51,11 +51,12 @@ class UpdateOps(OpsBase):
     ) -> tuple[Floats1d, Floats1d, Floats1d, Floats1d]:
         """A step of Adam (Kingma & Ba, 2015) in place; the bias correction is the caller's, in learn_rate.
 
-        The gradient is zeroed. Gives the four arrays back. ValueError if their shapes differ.
+        The gradient is zeroed. Gives the four arrays back. `mod_rate` has no effect, as in Thinc. ValueError if their
+        shapes differ.
         """
         arrays = self._written("adam", weights, gradient, mom1, mom2)
         w, g, m, v = (array.reshape(-1) for array in arrays)
-        kernels.adam(w, g, m, v, beta1, beta2, eps, learn_rate * mod_rate)
+        kernels.adam(w, g, m, v, beta1, beta2, eps, learn_rate)
         for given, updated in zip((weights, gradient, mom1, mom2), arrays, strict=True):
             self._given(given, updated)
         return weights, gradient, mom1, mom2
