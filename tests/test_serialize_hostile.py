@@ -113,6 +113,21 @@ def test_depth_and_length_are_not_believed(data: bytes) -> None:
     refused(data)
 
 
+@pytest.mark.parametrize("data", [b"\x82\xa1a\x01\xa1a\x02", b"\x82\x91\x01\xc0\x91\x01\xc0"])
+def test_a_key_that_occurs_twice_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="same key twice"):
+        _msgpack.decode(data)
+
+
+def test_keys_made_to_collide_are_refused_before_a_map_is_built() -> None:
+    # hash(complex) is hash(real) + 1000003 * hash(imag): all of these have hash 0, and would take n² steps.
+    keys = [complex(-1000003 * k, k) for k in range(2000)]
+    assert len({hash(key) for key in keys}) == 1
+    entries = b"".join(_msgpack.encode(key) + b"\xc0" for key in keys)
+    with pytest.raises(ValueError, match="same hash"):
+        _msgpack.decode(b"\xde" + len(keys).to_bytes(2, "big") + entries)
+
+
 def array(**changes: Any) -> dict[bytes, Any]:
     found = {b"nd": True, b"type": "<f4", b"kind": b"", b"shape": [2, 3], b"data": bytes(24)}
     found.update({key.encode(): value for key, value in changes.items()})
