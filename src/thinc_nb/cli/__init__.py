@@ -1,4 +1,4 @@
-"""The command `thinc-nb`: demo, tag, info.
+"""The command `thinc-nb`: demo, tag, info, warmup.
 
 Importing this package is light; a command imports what it needs when it runs.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .. import __version__
-from . import demo, info, tag
+from . import demo, info, tag, warmup
 from ._clock import since_call, since_process_start
 from ._errors import INTERRUPTED, OK, CommandError
 from ._parser import OneLineParser
@@ -37,6 +37,7 @@ _COMMANDS = {
     "info": _Command(
         info.add_arguments, info.run, "print versions, devices, threads, cache folder and what is compiled"
     ),
+    "warmup": _Command(warmup.add_arguments, warmup.run, "compile all kernels now, so that no first call has to"),
 }
 
 

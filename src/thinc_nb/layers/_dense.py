@@ -84,3 +84,19 @@ def affine(model: Model[Any, Any], X: Floats2d) -> tuple[Floats2d, Callable[[Flo
         return ops.gemm(dZ, W)
 
     return Z, backprop
+
+
+def activated(
+    model: Model[Any, Any],
+    X: Floats2d,
+    activation: Callable[[Floats2d], Floats2d],
+    derivative: Callable[[Floats2d, Floats2d], Floats2d],
+) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
+    """Y = activation(Z) of Z = X Wᵀ + b, with the callback; derivative(dY, Z) is dZ."""
+    Z, backprop_affine = affine(model, X)
+
+    def backprop(dY: Floats2d) -> Floats2d:
+        check_gradient(model, dY, Z)
+        return backprop_affine(derivative(dY, Z))
+
+    return activation(Z), backprop

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from ..initializers import glorot_uniform_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
-from ._checks import check_gradient
-from ._dense import Initializer, affine, dense, init
+from ._dense import Initializer, activated, dense, init
 
 __all__ = ["Mish", "forward", "init"]
 
@@ -34,12 +33,4 @@ def forward(
     model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool
 ) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
     """The activation of X Wᵀ + b."""
-    ops = model.ops
-    Z, backprop_affine = affine(model, X)
-    Y = ops.mish(Z)
-
-    def backprop(dY: Floats2d) -> Floats2d:
-        check_gradient(model, dY, Z)
-        return backprop_affine(ops.backprop_mish(dY, Z))
-
-    return Y, backprop
+    return activated(model, X, model.ops.mish, model.ops.backprop_mish)
