@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 ASV_ARGS ?= --quick
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ INSTALL := $(PIP) install --no-build-isolation --constraint constraints.txt
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-main test-cuda-sim test-all test-peer typecheck mypy pyright lint format bench docs clean
+.PHONY: help demo test test-main test-cuda-sim test-all test-peer typecheck mypy pyright lint format bench bench-models docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -24,6 +25,7 @@ help:
 	@echo "make typecheck  mypy --strict and pyright"
 	@echo "make lint       ruff: rules and formatting (make format mends)"
 	@echo "make bench      the benchmarks, quickly (ASV_ARGS= for the long run)"
+	@echo "make bench-models  whole models beside Thinc and PyTorch (BENCH_ARGS=--quick for a glance)"
 	@echo "make docs       run the documentation's examples, write the API reference to build/docs"
 	@echo "make clean      remove .venv and everything built"
 
@@ -68,6 +70,11 @@ $(VENV)/bench.stamp: $(VENV)/demo.stamp
 	@$(INSTALL) asv
 	@touch $@
 
+$(VENV)/torch.stamp: $(VENV)/peer.stamp
+	@echo "Installing PyTorch (large, once) ..."
+	@$(INSTALL) --editable ".[torch]"
+	@touch $@
+
 $(VENV)/docs.stamp: $(VENV)/test.stamp
 	@$(INSTALL) --editable ".[docs]"
 	@touch $@
@@ -110,6 +117,9 @@ format: $(VENV)/lint.stamp
 bench: $(VENV)/bench.stamp
 	cd asv_benchmarks && ../$(BIN)/python -m asv machine --yes
 	cd asv_benchmarks && ../$(BIN)/python -m asv run --python=same $(ASV_ARGS)
+
+bench-models: $(VENV)/torch.stamp
+	$(BIN)/python benchmarks/models.py $(BENCH_ARGS)
 
 docs: $(VENV)/docs.stamp
 	$(BIN)/python -m pytest tests/test_docs.py
