@@ -9,18 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from . import api as api, compat as compat, types as types
+    from .as_thinc import install_as_thinc as install_as_thinc
 
 __version__ = "0.1.0"
 
 
 if not TYPE_CHECKING:  # a checker that saw __getattr__ would accept any name
-    _LAZY = ("api", "compat", "types")
+    _LAZY = ("api", "compat", "install_as_thinc", "types")
 
-    def __getattr__(name: str) -> ModuleType:
-        """Import a public module when it is first used: `thinc_nb.api`."""
+    def __getattr__(name: str) -> object:
+        """Import a public module, or what is offered here of one, when it is first used: `thinc_nb.api`."""
+        if name == "install_as_thinc":
+            from .as_thinc import install_as_thinc
+
+            return install_as_thinc
         if name in _LAZY:
             from importlib import import_module
 
