@@ -17,6 +17,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from thinc_nb import _msgpack
+from thinc_nb._parameters import loose_parameters
 from thinc_nb.errors import SerializationError
 from thinc_nb.model import Model, deserialize_attr, serialize_attr
 from thinc_nb.shims import Shim
@@ -331,15 +332,28 @@ def test_the_dictionary_holds_copies() -> None:
     assert model.get_param("W").tolist() == [[1.5, -2]]
 
 
-def test_a_parameter_of_another_shape_is_taken_as_it_is() -> None:
+def test_parameters_are_set_unset_and_added() -> None:
     model = small().initialize()
     model.inc_grad("W", np.ones((1, 2), dtype="f"))
-    other = node("linear", params={"W": np.zeros((3, 3), dtype="f"), "b": None, "new": np.ones(1, dtype="f")})
+    model.inc_grad("b", np.ones(1, dtype="f"))
+    other = node("linear", params={"W": np.full((1, 2), 3, dtype="f"), "b": None, "new": np.ones(1, dtype="f")})
     model.from_bytes(other.to_bytes())
-    assert model.get_param("W").shape == (3, 3)
-    assert model.has_grad("W") is False
+    assert model.get_param("W").tolist() == [[3, 3]]
+    assert model.get_grad("W").tolist() == [[1, 1]]
     assert model.has_param("b") is None
+    assert model.has_grad("b") is False
     assert model.get_param("new").tolist() == [1]
+    assert loose_parameters(model) == []
+
+
+def test_an_array_that_was_got_before_loading_stays_what_it_was() -> None:
+    model = small().initialize()
+    before = model.get_param("W")
+    other = small()
+    other.get_param("W")[:] = 9
+    model.from_bytes(other.to_bytes())
+    assert before.tolist() == [[1.5, -2]]
+    assert model.get_param("W").tolist() == [[9, 9]]
 
 
 def test_a_file_with_fewer_shims_leaves_the_others() -> None:

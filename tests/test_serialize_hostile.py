@@ -170,7 +170,7 @@ def array(**changes: Any) -> dict[bytes, Any]:
 def test_an_array_that_lies_is_refused(value: Any) -> None:
     found = build().to_dict()
     found["params"][1]["W"] = value
-    data = msgpack.packb(found, default=_msgpack._encode_other)
+    data = msgpack.packb(found, default=_msgpack.encode_other)
     refused(data)
     # The same in an attribute, which is a document of its own.
     found = build().to_dict()
@@ -182,7 +182,7 @@ def test_an_array_that_lies_is_refused(value: Any) -> None:
 def test_older_ways_of_writing_arrays_are_read(value: Any) -> None:
     found = build().to_dict()
     found["params"][1]["W"] = value
-    data = msgpack.packb(found, default=_msgpack._encode_other)
+    data = msgpack.packb(found, default=_msgpack.encode_other)
     assert build().from_bytes(data).layers[0].get_param("W").tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
@@ -256,4 +256,4 @@ def test_nothing_is_ever_unpickled() -> None:
     for kind in ("O", "|O", "|O8"):
         found = build().to_dict()
         found["params"][1]["W"] = array(type=kind, shape=[1], data=data)
-        refused(msgpack.packb(found, default=_msgpack._encode_other))
+        refused(msgpack.packb(found, default=_msgpack.encode_other))

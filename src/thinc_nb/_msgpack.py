@@ -15,7 +15,18 @@ from typing import Any
 import msgpack
 import numpy as np
 
-__all__ = ["check_size", "decode", "decode_dtype", "decode_shape", "describe_array", "encode", "make_map", "raw_bytes"]
+__all__ = [
+    "check_size",
+    "decode",
+    "decode_dtype",
+    "decode_map",
+    "decode_shape",
+    "describe_array",
+    "encode",
+    "encode_other",
+    "make_map",
+    "raw_bytes",
+]
 
 # One plain dtype: byte order, kind, size, and the unit of dates.
 _DTYPE = re.compile(r"[<>|=]?(?:[biufcmMSUV]\d{0,9}(?:\[\w{1,8}\])?|[?efdgFDGbBhHiIlLqQ])\Z")
@@ -26,20 +37,21 @@ _SMALL_MAP = 256
 
 def encode(value: object) -> bytes:
     """The value as MessagePack. TypeError for what cannot be written, OverflowError for integers beyond 64 bits."""
-    return msgpack.packb(value, default=_encode_other, use_bin_type=True)
+    return msgpack.packb(value, default=encode_other, use_bin_type=True)
 
 
 def decode(data: bytes | bytearray | memoryview) -> object:
     """What `encode` wrote. ValueError for anything else, whatever it is; arrays are read-only views of `data`."""
     try:
-        return msgpack.unpackb(data, object_pairs_hook=_decode_map, use_list=True, raw=False, strict_map_key=False)
+        return msgpack.unpackb(data, object_pairs_hook=_decode_pairs, use_list=True, raw=False, strict_map_key=False)
     except ValueError:
         raise
     except (TypeError, OverflowError, RecursionError, MemoryError, msgpack.UnpackException) as error:
         raise ValueError(f"cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
-def _encode_other(value: object) -> object:
+def encode_other(value: object) -> object:
+    """What stands for a value that MessagePack does not know. TypeError if nothing does."""
     if isinstance(value, np.ndarray):
         return _encode_array(value)
     if isinstance(value, (np.bool_, np.number)):
@@ -70,13 +82,17 @@ def describe_array(array: np.ndarray[Any, np.dtype[Any]]) -> dict[bytes, object]
 
 def raw_bytes(array: np.ndarray[Any, np.dtype[Any]]) -> bytes | memoryview:
     """The bytes of an array in C order, without a copy where that is possible."""
-    if array.flags.c_contiguous and array.dtype.kind in "fiub" and array.size:
+    if array.flags.c_contiguous and array.dtype.kind in "fiubc" and array.size:
         return array.reshape(-1).view(np.uint8).data
     return array.tobytes()
 
 
-def _decode_map(pairs: list[tuple[Any, Any]]) -> object:
-    found = make_map(pairs)
+def _decode_pairs(pairs: list[tuple[Any, Any]]) -> object:
+    return decode_map(make_map(pairs))
+
+
+def decode_map(found: dict[Any, Any]) -> object:
+    """The array, scalar or complex number that a map stands for, otherwise the map itself."""
     if b"nd" in found and b"type" in found and b"data" in found:
         if found[b"nd"] is True and b"shape" in found:
             return _array(decode_shape(found[b"shape"]), decode_dtype(found[b"type"]), found[b"data"])

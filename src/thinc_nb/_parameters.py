@@ -23,8 +23,9 @@ parameters and there is no registry: when the models die, so does the memory.
 from __future__ import annotations
 
 import enum
+import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._arrays import get_array_module, is_xp_array
@@ -33,7 +34,17 @@ if TYPE_CHECKING:
     from .model import Model
     from .types import Array1d, ArrayXd, FloatsXd
 
-__all__ = ["Arena", "GradientState", "Parameter", "Span", "arenas_of", "lay_out", "loose_parameters"]
+__all__ = [
+    "Arena",
+    "GradientState",
+    "Home",
+    "Parameter",
+    "Span",
+    "arenas_of",
+    "lay_out",
+    "loose_parameters",
+    "new_homes",
+]
 
 ALIGNMENT = 64
 # One lock for all blocks: a block takes it once, when its first gradient is written.
@@ -109,6 +120,18 @@ class Parameter:
             self.grad = None
         if self.grad is not None and not _alike(self.grad, value):
             self.grad = None
+
+    def move(self, home: Home) -> None:
+        """Hold the weights that are at this place in a block; the gradient, if it fits them, moves beside them."""
+        self.set(home.weights)
+        self.home = home
+        old = self.grad
+        if old is not None:
+            self.grad = home.gradient()
+            if self.state is GradientState.WRITTEN:
+                self.grad[...] = old
+            else:
+                self.state = GradientState.CLEAN
 
     def read_grad(self) -> FloatsXd | None:
         """The gradient's buffer, holding the gradient. The caller may add to it in place."""
@@ -266,23 +289,24 @@ def lay_out(model: Model[Any, Any]) -> None:
 def _move_in(group: list[Parameter]) -> None:
     """Move parameters of one dtype and device to a new block."""
     values = [parameter.value for parameter in group if parameter.value is not None]
-    step = ALIGNMENT // values[0].dtype.itemsize
+    homes = new_homes([value.shape for value in values], like=values[0])
+    for parameter, value, home in zip(group, values, homes, strict=True):
+        home.weights[...] = value
+        parameter.move(home)
+
+
+def new_homes(shapes: Sequence[tuple[int, ...]], *, like: Any) -> list[Home]:
+    """Places for arrays of these shapes, one after the other in a new block with the dtype and device of `like`."""
+    step = ALIGNMENT // like.dtype.itemsize
+    sizes = [math.prod(shape) for shape in shapes]
     starts = [0]
-    for value in values:
-        starts.append(starts[-1] + -(-value.size // step) * step)
-    block = Block(_aligned_zeros(starts[-1], like=values[0]))
-    for parameter, value, start in zip(group, values, starts[:-1], strict=True):
-        view = block.weights[start : start + value.size].reshape(value.shape)
-        view[...] = value
-        parameter.value = view
-        parameter.home = Home(block, start, view)
-        old = parameter.grad
-        if old is not None:
-            parameter.grad = parameter.home.gradient()
-            if parameter.state is GradientState.WRITTEN:
-                parameter.grad[...] = old
-            else:
-                parameter.state = GradientState.CLEAN
+    for size in sizes:
+        starts.append(starts[-1] + -(-size // step) * step)
+    block = Block(_aligned_zeros(starts[-1], like=like))
+    return [
+        Home(block, start, block.weights[start : start + size].reshape(shape))
+        for shape, size, start in zip(shapes, sizes, starts[:-1], strict=True)
+    ]
 
 
 def _parameters_of(model: Model[Any, Any]) -> Iterator[tuple[tuple[int, str], Parameter]]:

@@ -336,8 +336,8 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
         return serialize.to_bytes(self)
 
     def to_disk(self, path: Path | str) -> None:
-        """Write `to_bytes` to a file: entirely, or not at all."""
-        serialize.write_atomically(Path(path), serialize.to_bytes(self))
+        """Write `to_bytes` to a file: entirely, or not at all. Arrays are not copied."""
+        serialize.to_disk(self, Path(path))
 
     def from_dict(self, msg: Mapping[str, Any]) -> Self:
         """Load what `to_dict` gave; returns the model.
@@ -349,12 +349,13 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
 
     def from_bytes(self, bytes_data: bytes) -> Self:
         """Load what `to_bytes` gave; returns the model. Errors as for `from_dict`."""
-        serialize.from_dict(self, serialize.decode_document(bytes_data))
+        serialize.from_bytes(self, bytes_data)
         return self
 
     def from_disk(self, path: Path | str) -> Self:
         """Load a file that `to_disk` wrote; errors as for `from_bytes`, or OSError. Returns the model."""
-        return self.from_bytes(Path(path).read_bytes())
+        serialize.from_disk(self, Path(path))
+        return self
 
     def can_from_dict(self, msg: Mapping[str, Any], *, strict: bool = True) -> bool:
         """Whether `from_dict` would work, and dims and shapes agree; with `strict`, names and attributes too."""
@@ -366,11 +367,7 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
 
     def can_from_disk(self, path: Path | str, *, strict: bool = True) -> bool:
         """As `can_from_bytes`, for a file; False if it cannot be read."""
-        try:
-            data = Path(path).read_bytes()
-        except OSError:
-            return False
-        return self.can_from_bytes(data, strict=strict)
+        return serialize.can_from_disk(self, Path(path), strict=strict)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in Model.__slots__ if name != "__weakref__"}

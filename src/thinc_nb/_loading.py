@@ -1,0 +1,332 @@
+"""Loading a document into a tree of nodes: read and check everything, then assign."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from typing_extensions import TypeVar
+
+from ._arrays import is_cupy_array, is_xp_array
+from ._msgpack_stream import Blob, StoredArray
+from ._parameters import Home, lay_out, new_homes
+from ._shapes import check_shapes, shape_rules
+from ._tree import path_to
+from .errors import SerializationError
+
+if TYPE_CHECKING:
+    from .model import Model
+    from .shims.shim import Shim
+    from .types import ArrayXd
+
+    Node = Model[Any, Any]
+
+__all__ = [
+    "Entry",
+    "Plan",
+    "ReadAttr",
+    "apply_plans",
+    "as_bytes",
+    "entries_of",
+    "explain",
+    "plan_all",
+    "tree_difference",
+]
+
+_T = TypeVar("_T")
+ReadAttr: TypeAlias = "Callable[[Any, bytes, str, Model[Any, Any]], Any]"
+
+_PARTS = ("nodes", "attrs", "params", "shims")
+# What no layer has: 2^40 rows of one float are 4 TB.
+_MAX_DIM = 1 << 40
+
+
+@dataclass
+class Plan:
+    """What loading would change in one node. Everything in it is checked."""
+
+    node: Node
+    name: str
+    dims: dict[str, int]
+    refs: dict[str, Node | None]
+    attrs: dict[str, Any]
+    params: dict[str, StoredArray | ArrayXd | None]
+    shims: list[tuple[Shim, bytes | Blob]]
+
+
+class Entry:
+    """One node's part of a document, checked piece by piece. A problem is a SerializationError that names the node."""
+
+    def __init__(self, root: Node, node: Node, found: Mapping[str, Any], i: int) -> None:
+        self.root = root
+        self.node = node
+        head = self.typed(found["nodes"][i], dict, "entry in 'nodes'")
+        self.name = self.typed(head.get("name"), str, "name")
+        self.dims = self.named(head.get("dims"), "dims")
+        self.refs = self.named(head.get("refs"), "refs")
+        self.attrs = self.named(found["attrs"][i], "attrs")
+        self.params = self.named(found["params"][i], "params")
+        self.shims: list[Any] = self.typed(found["shims"][i], list, "shims")
+
+    def problem(self, text: str) -> SerializationError:
+        return SerializationError(f"cannot load {path_to(self.root, self.node)}: {text}")
+
+    def typed(self, value: Any, kind: type[_T], what: str) -> _T:
+        if not isinstance(value, kind):
+            raise self.problem(f"{what} should be a {kind.__name__}, not {type(value).__name__}")
+        return value
+
+    def named(self, value: Any, what: str) -> dict[str, Any]:
+        for name in self.typed(value, dict, what):
+            self.typed(name, str, f"a key of {what}")
+        return dict(value)
+
+    def attr_bytes(self) -> Iterator[tuple[str, bytes]]:
+        """The attributes, as they are in the document."""
+        for name, data in self.attrs.items():
+            yield name, as_bytes(data)
+
+    def plan(self, nodes: list[Node], read_attr: ReadAttr) -> Plan:
+        for data in self.shims:
+            if not isinstance(data, Blob):
+                self.typed(data, bytes, "the bytes of a shim")
+        if len(self.shims) > len(self.node.shims):
+            raise self.problem(f"there is data for {len(self.shims)} shims, but it has {len(self.node.shims)}")
+        plan = Plan(
+            node=self.node,
+            name=self.name,
+            dims={name: self.dim(name, value) for name, value in self.dims.items() if value is not None},
+            refs={name: None if place is None else self.ref(name, place, nodes) for name, place in self.refs.items()},
+            attrs={},
+            params={name: self.param(name, value) for name, value in self.params.items()},
+            shims=list(zip(self.node.shims, self.shims, strict=False)),
+        )
+        self.check_shapes(plan)
+        plan.attrs.update((name, self.attr(name, data, read_attr)) for name, data in self.attrs.items())
+        return plan
+
+    def dim(self, name: str, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+            raise self.problem(f"dimension {name!r} should be a size, not {value!r:.80}")
+        if self.node.has_dim(name) is False:
+            raise self.problem(f"it has no dimension {name!r}")
+        present = self.node.maybe_get_dim(name)
+        if present is not None and present != value:
+            raise self.problem(f"dimension {name!r} is {present} here and {value} in the data")
+        if present is None and value > _MAX_DIM:
+            raise self.problem(f"dimension {name!r} should be at most {_MAX_DIM}, not {value}")
+        return value
+
+    def ref(self, name: str, place: Any, nodes: list[Node]) -> Node:
+        if type(place) is not int or not 0 <= place < len(nodes):
+            raise self.problem(
+                f"reference {name!r} should be the number of one of {len(nodes)} nodes, not {place!r:.80}"
+            )
+        return nodes[place]
+
+    def attr(self, name: str, data: Any, read_attr: ReadAttr) -> Any:
+        if not isinstance(data, Blob):
+            self.typed(data, bytes, f"attribute {name!r}")
+        present = self.node.attrs.get(name)
+        try:
+            value = read_attr(present, as_bytes(data), name, self.node)
+        except Exception as error:  # functions that users registered may raise anything
+            raise self.problem(f"attribute {name!r} cannot be read: {explain(error)}") from error
+        here, there = _kind(present), _kind(value)
+        if here is not None and there is not None and here != there:
+            raise self.problem(f"attribute {name!r} is a {here} here and a {there} in the data")
+        return value
+
+    def param(self, name: str, value: Any) -> StoredArray | ArrayXd | None:
+        if value is None:
+            return None
+        if not isinstance(value, StoredArray) and not is_xp_array(value):
+            raise self.problem(f"parameter {name!r} should be an array, not {type(value).__name__}")
+        if value.dtype.kind not in "fiubc":
+            raise self.problem(f"parameter {name!r} should hold numbers, but its dtype is {value.dtype}")
+        present = self.node.maybe_get_param(name)
+        if present is not None and tuple(present.shape) != tuple(value.shape):
+            raise self.problem(f"parameter {name!r} has the shape {present.shape} here and {value.shape} in the data")
+        must_be_floats = present is not None and present.dtype.kind == "f"
+        if (must_be_floats or name in shape_rules(self.node)) and value.dtype.kind != "f":
+            raise self.problem(f"parameter {name!r} should hold floats, but its dtype is {value.dtype}")
+        return value
+
+    def check_shapes(self, plan: Plan) -> None:
+        """Check that the shapes of parameters, those that come and those that stay, fit the dimensions."""
+        dims = {**self.node._dims, **plan.dims}
+        present = {name: self.node.maybe_get_param(name) for name in self.node.param_names}
+        after: dict[str, Any] = {**present, **plan.params}
+        shapes = {name: tuple(array.shape) for name, array in after.items() if array is not None}
+        try:
+            check_shapes(shape_rules(self.node), dims, shapes)
+        except ValueError as error:
+            raise self.problem(str(error)) from None
+
+
+def _kind(value: object) -> str | None:
+    """What sort of value an attribute has; None for those that may be followed by any other."""
+    if isinstance(value, (bool, int, float, complex, np.generic)):
+        return "number"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, (bytes, bytearray)):
+        return "byte string"
+    if isinstance(value, dict):
+        return "dictionary"
+    return "list or array" if isinstance(value, (list, tuple)) or is_xp_array(value) else None
+
+
+def as_bytes(data: bytes | Blob) -> bytes:
+    """Bytes, which may have to be fetched."""
+    return data.read() if isinstance(data, Blob) else data
+
+
+def explain(error: BaseException) -> str:
+    """What an error says; its name if it says nothing."""
+    return str(error) or type(error).__name__
+
+
+def entries_of(model: Node, msg: object) -> list[Entry]:
+    """The document by node, with the shape of the document checked."""
+    if not isinstance(msg, Mapping) or "nodes" not in msg:
+        raise SerializationError(
+            "Trying to read a Model that was created with an incompatible version: there is no 'nodes' in it"
+        )
+    nodes = list(model.walk())
+    for key in _PARTS:
+        part = msg.get(key)
+        if not isinstance(part, Sequence) or isinstance(part, (str, bytes)):
+            raise SerializationError(f"cannot load {model.name!r}: {key!r} should be a list, not {type(part).__name__}")
+        if len(part) != len(nodes):
+            raise SerializationError(
+                f"Cannot deserialize model: mismatched structure: {model.name!r} has {len(nodes)} nodes, "
+                f"the data has {len(part)} entries in {key!r}"
+            )
+    return [Entry(model, node, msg, i) for i, node in enumerate(nodes)]
+
+
+def plan_all(model: Node, msg: object, read_attr: ReadAttr) -> list[Plan]:
+    """What loading the document would change, node by node. SerializationError, with both trees' difference."""
+    nodes = list(model.walk())
+    try:
+        return [entry.plan(nodes, read_attr) for entry in entries_of(model, msg)]
+    except SerializationError as error:
+        if difference := tree_difference(nodes, msg):
+            raise SerializationError(f"{error}\n{difference}") from error.__cause__
+        raise
+
+
+_MOST_NAMES = 1000
+_MOST_LINES = 20
+
+
+def tree_difference(nodes: Sequence[Node], msg: object) -> str:
+    """Where the names of the nodes, breadth first, differ from those in the document; empty if they do not."""
+    entries = msg.get("nodes") if isinstance(msg, Mapping) else None
+    if not isinstance(entries, Sequence):
+        return ""
+    found = [entry.get("name") if isinstance(entry, Mapping) else None for entry in entries[:_MOST_NAMES]]
+    theirs = [name if isinstance(name, str) else "?" for name in found]
+    ours = [node.name for node in nodes[:_MOST_NAMES]]
+    if ours == theirs:
+        return ""
+    lines = [
+        line if len(line) <= 100 else f"{line[:70]}…{line[-25:]}"
+        for line in difflib.unified_diff(ours, theirs, lineterm="", n=1)
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES:] = [f"… and {len(lines) - _MOST_LINES} more lines"]
+    return "\n".join(["Nodes, breadth first; - only in the model, + only in the data:", *lines])
+
+
+# Assigning
+
+
+def apply_plans(model: Node, plans: Sequence[Plan]) -> None:
+    """Do what is planned. What can still fail, reading data and loading shims, comes first and changes nothing then."""
+    values = _fetch(model, plans)
+    _load_shims(model, [(plan.node, shim, data) for plan in plans for shim, data in plan.shims])
+    for plan in plans:
+        node = plan.node
+        node.name = plan.name
+        node._dims.update(plan.dims)
+        node._refs.update(plan.refs)
+        node._attrs.update(plan.attrs)
+        for name in plan.params:
+            value = values.get((id(node), name))
+            if isinstance(value, Home):
+                node.set_param(name, node.maybe_get_param(name))
+                node._params[name].move(value)
+            else:
+                node.set_param(name, value)
+    lay_out(model)
+
+
+_Values: TypeAlias = "dict[tuple[int, str], Home | Any]"
+
+
+def _fetch(model: Node, plans: Sequence[Plan]) -> _Values:
+    """All arrays: on the CPU in the places of a new block, so that they are in memory once; elsewhere by themselves."""
+    values: _Values = {}
+    groups: dict[np.dtype[Any], list[tuple[tuple[int, str], Any]]] = {}
+    for plan in plans:
+        on_cpu = plan.node.ops.device_type == "cpu" or plan.node.ops.xp is np
+        for name, array in plan.params.items():
+            if array is None:
+                continue
+            if on_cpu and not is_cupy_array(array):
+                groups.setdefault(array.dtype.newbyteorder("="), []).append(((id(plan.node), name), array))
+            else:
+                values[id(plan.node), name] = _on_device(model, plan.node, name, array)
+    for dtype, arrays in groups.items():
+        homes = new_homes([array.shape for _, array in arrays], like=np.empty(0, dtype))
+        for (key, array), home in zip(arrays, homes, strict=True):
+            if isinstance(array, StoredArray):
+                _read(array, home.weights)
+            else:
+                home.weights[...] = array
+            values[key] = home
+    return values
+
+
+def _read(array: StoredArray, out: ArrayXd) -> None:
+    try:
+        array.copy_to(out)
+    except ValueError as error:
+        raise SerializationError(f"cannot load: {explain(error)}") from error
+
+
+def _on_device(model: Node, node: Node, name: str, array: Any) -> Any:
+    try:
+        return node.ops.asarray(array.read() if isinstance(array, StoredArray) else array.copy())
+    except Exception as error:  # whatever a device says when it has no room
+        raise SerializationError(
+            f"cannot load {path_to(model, node)}: parameter {name!r} cannot move to {node.ops.device_type}: "
+            f"{explain(error)}"
+        ) from error
+
+
+def _load_shims(model: Node, found: Sequence[tuple[Node, Shim, bytes | Blob]]) -> None:
+    """Load shims one after the other; if one fails, bring back what those before it held."""
+    undo: list[tuple[Shim, bytes]] = []
+    for node, shim, data in found:
+        try:
+            before = shim.to_bytes() if not shim.loads_atomically or len(found) > 1 else None
+        except Exception:  # noqa: BLE001 (a framework may raise anything: there is nothing to bring back)
+            before = None
+        if before is not None:
+            undo.append((shim, before))
+        try:
+            shim.from_bytes(as_bytes(data))
+        except Exception as error:
+            for loaded, old in reversed(undo):
+                with suppress(Exception):
+                    loaded.from_bytes(old)
+            path = path_to(model, node)
+            raise SerializationError(f"cannot load {path}: {type(shim).__name__}: {explain(error)}") from error
