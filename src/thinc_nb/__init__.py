@@ -1,7 +1,7 @@
 """Thinc's typed, composable neural network model on fast Numba kernels.
 
 Everything public is in `thinc_nb.api`, loaded when it is first asked for. Importing this module imports none of numba,
-torch, cupy, rich and matplotlib.
+torch, cupy, confection, rich and matplotlib.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import api as api, compat as compat, types as types
+    from . import api as api, compat as compat, config as config, types as types
     from .as_thinc import install_as_thinc as install_as_thinc
+    from .config import registry as registry
 
 __version__ = "0.1.0"
 
 
 if not TYPE_CHECKING:  # a checker that saw __getattr__ would accept any name
-    _LAZY = ("api", "compat", "install_as_thinc", "types")
+    _LAZY = ("api", "compat", "config", "install_as_thinc", "registry", "types")
 
     def __getattr__(name: str) -> object:
         """Import a public module, or what is offered here of one, when it is first used: `thinc_nb.api`."""
@@ -24,6 +25,10 @@ if not TYPE_CHECKING:  # a checker that saw __getattr__ would accept any name
             from .as_thinc import install_as_thinc
 
             return install_as_thinc
+        if name == "registry":
+            from .config import registry
+
+            return registry
         if name in _LAZY:
             from importlib import import_module
 

@@ -147,6 +147,8 @@ __all__ = [
     "CategoricalCrossentropy",
     "CauchySimilarity",
     "ClippedLinear",
+    "Config",
+    "ConfigValidationError",
     "CosineDistance",
     "CupyOps",
     "DataValidationError",
@@ -236,6 +238,7 @@ __all__ = [
     "reduce_max",
     "reduce_mean",
     "reduce_sum",
+    "registry",
     "remap_ids",
     "remap_ids_v2",
     "require_cpu",
@@ -281,13 +284,19 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .config import Config, ConfigValidationError, registry
+
     has_cupy: bool
 else:
 
     def __getattr__(name):
-        # Whether CuPy works is known only after an import of it.
+        # Whether CuPy works is known only after an import of it; configs need confection and pydantic.
         if name == "has_cupy":
             from .compat import has_cupy
 
             return has_cupy
+        if name in ("Config", "ConfigValidationError", "registry"):
+            from . import config
+
+            return getattr(config, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from typing import Any
 
+from ..types import DeviceTypes
 from .numpy_ops import NumpyOps
 
 
@@ -13,7 +13,7 @@ class MPSOps(NumpyOps):
 
     name = "mps"
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, device_type: DeviceTypes = "cpu", device_id: int = -1, *, use_blis: bool = True) -> None:
         if platform.system() != "Darwin":
             raise RuntimeError(f"MPSOps needs Apple hardware with Metal, and this is {platform.system()}: use NumpyOps")
-        super().__init__(*args, **kwargs)
+        super().__init__(device_type, device_id, use_blis=use_blis)

@@ -11,12 +11,14 @@ from ..model import Model
 from ..types import DTypes, Ints1d, Ints2d
 from ._checks import described, wrong_type
 
+_NO_TABLE: dict[Any, int] = {}
+
 
 def remap_ids(
-    mapping_table: Mapping[Any, int] | None = None, default: int = 0, dtype: DTypes = "i"
+    mapping_table: Mapping[Any, int] = _NO_TABLE, default: int = 0, dtype: DTypes = "i"
 ) -> Model[Sequence[Any] | Ints1d, Ints2d]:
     """What a table says for each item, `default` if it is not there: n items → (n, 1) of `dtype`."""
-    attrs = {"mapping_table": {} if mapping_table is None else mapping_table, "dtype": dtype, "default": default}
+    attrs = {"mapping_table": {} if mapping_table is _NO_TABLE else mapping_table, "dtype": dtype, "default": default}
     return Model("remap_ids", forward, attrs=attrs)
 
 
