@@ -1,0 +1,341 @@
+"""What one file says: which names are assigned once, and which operators are bound where.
+
+mypy's own visitors are compiled, so an interpreted plugin cannot extend them. This walk reads the children of a node
+from a table, and passes over nodes that the table does not know.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from mypy import nodes, patterns
+from mypy.checker import TypeChecker
+from mypy.nodes import (
+    ARG_STAR,
+    AssignmentExpr,
+    AssignmentStmt,
+    CallExpr,
+    Decorator,
+    DelStmt,
+    Expression,
+    ForStmt,
+    FuncDef,
+    FuncItem,
+    IntExpr,
+    LambdaExpr,
+    ListExpr,
+    MemberExpr,
+    MypyFile,
+    NameExpr,
+    Node,
+    OperatorAssignmentStmt,
+    OpExpr,
+    RefExpr,
+    StarExpr,
+    TempNode,
+    TryStmt,
+    TupleExpr,
+    UnaryExpr,
+    Var,
+    WithStmt,
+)
+from mypy.types import Instance, LiteralType, get_proper_type
+from typing_extensions import TypeIs
+
+from .names import DEFINE_OPERATORS, OPERATORS, REDUCE
+from .widths import Dim
+
+_CHILDREN: Final[dict[str, tuple[str, ...]]] = {
+    # Statements. Those that bind names or operators have a method of their own as well.
+    "AssertStmt": ("expr", "msg"),
+    "Block": ("body",),
+    "ClassDef": ("decorators", "base_type_exprs", "defs"),
+    "ExpressionStmt": ("expr",),
+    "ForStmt": ("expr", "body", "else_body"),
+    "IfStmt": ("expr", "body", "else_body"),
+    "MatchStmt": ("subject", "patterns", "guards", "bodies"),
+    "OverloadedFuncDef": ("items",),
+    "RaiseStmt": ("expr", "from_expr"),
+    "ReturnStmt": ("expr",),
+    "TryStmt": ("body", "handlers", "else_body", "finally_body"),
+    "WhileStmt": ("expr", "body", "else_body"),
+    "AssignmentStmt": ("rvalue",),
+    "OperatorAssignmentStmt": ("rvalue",),
+    # Expressions
+    "AssertTypeExpr": ("expr",),
+    "AssignmentExpr": ("value",),
+    "AwaitExpr": ("expr",),
+    "CallExpr": ("callee", "args"),
+    "ComparisonExpr": ("operands",),
+    "ConditionalExpr": ("cond", "if_expr", "else_expr"),
+    "DictExpr": ("items",),
+    "DictionaryComprehension": ("key", "value", "sequences", "condlists"),
+    "GeneratorExpr": ("left_expr", "sequences", "condlists"),
+    "IndexExpr": ("base", "index"),
+    "ListComprehension": ("generator",),
+    "ListExpr": ("items",),
+    "MemberExpr": ("expr",),
+    "OpExpr": ("left", "right"),
+    "RevealExpr": ("expr",),
+    "SetComprehension": ("generator",),
+    "SetExpr": ("items",),
+    "StarExpr": ("expr",),
+    "TupleExpr": ("items",),
+    "UnaryExpr": ("expr",),
+    "YieldExpr": ("expr",),
+    "YieldFromExpr": ("expr",),
+    # Patterns
+    "AsPattern": ("pattern",),
+    "ClassPattern": ("positionals", "keyword_values"),
+    "MappingPattern": ("values",),
+    "OrPattern": ("patterns",),
+    "SequencePattern": ("patterns",),
+}
+
+_SYMBOLS: Final = frozenset(OPERATORS.values())
+_MAX_DEPTH: Final = 16
+"""How many names and operations are followed to find a number."""
+
+
+class Scope(NamedTuple):
+    """Which operators are bound around an expression."""
+
+    operators: Expression | None = None  # the argument of define_operators; None outside of such a block
+    is_certain: bool = True  # whether nobody else can have bound others
+
+
+class Facts:
+    """What one file says, and the widths (nI, nO) that the plugin found for the expressions in it that make models."""
+
+    def __init__(self, tree: MypyFile) -> None:
+        self.defs = tree.defs
+        self._prefix = f"{tree.fullname}."
+        self.scopes: dict[Node, Scope] = {}
+        self.widths: dict[Node, tuple[Dim, Dim]] = {}
+        self._uses: Counter[Var] = Counter()
+        self._starred_uses: Counter[Var] = Counter()
+        self._assigned: dict[Var, Expression | None] = {}
+        self._scope = Scope()
+        self._binds_elsewhere = False
+        self._walk(tree.defs)
+
+    def assigned(self, node: object) -> Expression | None:
+        """What is assigned to a variable of this file, if that happens in one place."""
+        if not isinstance(node, Var) or ("." in node.fullname and not node.fullname.startswith(self._prefix)):
+            return None
+        return self._assigned.get(node)
+
+    def constant_items(self, node: object) -> Expression | None:
+        """The tuple that a name stands for; the list too, if only starred arguments use it: lists may be changed."""
+        value = self.assigned(node)
+        if isinstance(value, ListExpr) and isinstance(node, Var):
+            return value if self._uses[node] == self._starred_uses[node] else None
+        return value if isinstance(value, TupleExpr) else None
+
+    def scope(self, node: Node) -> Scope | None:
+        """Which operators are bound around an operation; None if that is not known."""
+        scope = self.scopes.get(node)
+        return scope._replace(is_certain=False) if scope and self._binds_elsewhere else scope
+
+    def _walk(self, item: Any) -> None:
+        if isinstance(item, (list, tuple)):
+            for part in item:
+                self._walk(part)
+        elif isinstance(item, Node):
+            self._visit(item)
+
+    def _visit(self, node: Node) -> None:
+        match node:
+            case WithStmt():
+                self._visit_with(node)
+            case Decorator():
+                self._visit_decorated(node)
+            case FuncDef() | LambdaExpr():
+                self._visit_function(node)
+            case _:
+                self._note_binding(node)
+                self._note_use(node)
+                for name in _CHILDREN.get(type(node).__name__, ()):
+                    self._walk(getattr(node, name, None))
+
+    def _note_binding(self, node: Node) -> None:
+        match node:
+            case AssignmentStmt() if not (isinstance(node.rvalue, TempNode) and node.rvalue.no_rhs):
+                for target in node.lvalues:
+                    self._bind(target, node.rvalue)
+            case OperatorAssignmentStmt():
+                self.scopes[node] = self._scope
+                self._forget(node.lvalue)
+            case AssignmentExpr():
+                self._bind(node.target, node.value)
+            case DelStmt():
+                self._forget(node.expr)
+            case ForStmt():
+                self._forget(node.index)
+            case TryStmt():
+                self._forget([name for name in node.vars if name is not None])
+            case nodes.GeneratorExpr() | nodes.DictionaryComprehension():
+                self._forget(node.indices)
+            case patterns.AsPattern():
+                self._forget(node.name)
+            case patterns.StarredPattern():
+                self._forget(node.capture)
+            case patterns.MappingPattern():
+                self._forget(node.rest)
+
+    def _note_use(self, node: Node) -> None:
+        match node:
+            case OpExpr() if node.op in _SYMBOLS:
+                self.scopes[node] = self._scope
+            case NameExpr() if isinstance(node.node, Var):
+                self._uses[node.node] += 1
+            case CallExpr():
+                self._count_starred(node)
+            case MemberExpr() if node.name == DEFINE_OPERATORS:
+                self._binds_elsewhere = True
+
+    def _count_starred(self, call: CallExpr) -> None:
+        is_reduce = isinstance(call.callee, RefExpr) and call.callee.fullname in REDUCE
+        for arg, kind in zip(call.args, call.arg_kinds, strict=True):
+            if isinstance(arg, NameExpr) and isinstance(arg.node, Var) and (kind == ARG_STAR or is_reduce):
+                self._starred_uses[arg.node] += 1
+
+    def _visit_with(self, node: WithStmt) -> None:
+        outer = self._scope
+        for item, target in zip(node.expr, node.target, strict=True):
+            self._forget(target)
+            self._enter(item)
+        self._walk(node.body)
+        self._scope = outer
+
+    def _visit_decorated(self, node: Decorator) -> None:
+        outer = self._scope
+        blocks = [d for d in node.decorators if _is_define_operators(d)]
+        self._walk([d for d in node.decorators if d not in blocks])
+        for block in blocks:
+            self._enter(block)
+        self._visit_function(node.func, is_bound=bool(blocks))
+        self._scope = outer
+
+    def _visit_function(self, function: FuncItem, *, is_bound: bool = False) -> None:
+        """What surrounds a function need not surround its call."""
+        outer = self._scope
+        for argument in function.arguments:
+            self._walk(argument.initializer)
+            self._assigned[argument.variable] = None
+        if not is_bound:
+            self._scope = outer._replace(is_certain=False)
+        self._walk(function.body)
+        self._scope = outer
+
+    def _enter(self, item: Expression) -> None:
+        """Enter the context of a with statement. One that is not known may bind operators."""
+        block = self.assigned(item.node) if isinstance(item, NameExpr) else item
+        if block is not None and _is_define_operators(block):
+            self._walk(block.args)
+            self._scope = Scope(block.args[0] if block.args else None)
+        else:
+            self._walk(item)
+            self._scope = self._scope._replace(is_certain=False)
+
+    def _bind(self, target: Expression, value: Expression) -> None:
+        if isinstance(target, NameExpr):
+            if isinstance(target.node, Var):
+                self._assigned[target.node] = None if target.node in self._assigned else value
+        elif isinstance(target, (TupleExpr, ListExpr)):
+            items = value.items if isinstance(value, (TupleExpr, ListExpr)) else []
+            if len(items) == len(target.items) and not any(isinstance(e, StarExpr) for e in [*items, *target.items]):
+                for part, item in zip(target.items, items, strict=True):
+                    self._bind(part, item)
+            else:
+                self._forget(target)
+        else:
+            self._walk(target)
+
+    def _forget(self, target: Any) -> None:
+        """A name gets values that cannot be told."""
+        for name in _names(target):
+            if isinstance(name.node, Var):
+                self._assigned[name.node] = None
+
+
+def _names(target: Any) -> Iterator[NameExpr]:
+    if isinstance(target, NameExpr):
+        yield target
+    elif isinstance(target, (TupleExpr, ListExpr)):
+        for item in target.items:
+            yield from _names(item)
+    elif isinstance(target, (list, tuple)):
+        for item in target:
+            yield from _names(item)
+    elif isinstance(target, StarExpr):
+        yield from _names(target.expr)
+
+
+def _is_define_operators(expr: Expression) -> TypeIs[CallExpr]:
+    return isinstance(expr, CallExpr) and isinstance(expr.callee, MemberExpr) and expr.callee.name == DEFINE_OPERATORS
+
+
+_KEPT: Final = 1024
+_facts: dict[int, tuple[MypyFile, Facts]] = {}
+
+
+def facts_of(api: TypeChecker) -> Facts:
+    """The facts of the file that is being checked; anew after the daemon has changed the file's tree in place."""
+    tree = api.tree
+    known = _facts.get(id(tree))
+    if known is None or known[0] is not tree or known[1].defs is not tree.defs:
+        if len(_facts) >= _KEPT:
+            _facts.clear()
+        known = _facts[id(tree)] = (tree, Facts(tree))
+    return known[1]
+
+
+def int_value(expr: Expression | None, api: TypeChecker, depth: int = 0) -> int | None:
+    """The value of an integer expression, if the file says it: literals, arithmetic, Final, names assigned once."""
+    if expr is None or depth > _MAX_DEPTH:
+        return None
+    match expr:
+        case IntExpr():
+            return expr.value
+        case UnaryExpr() if expr.op == "-":
+            value = int_value(expr.expr, api, depth + 1)
+            return None if value is None else -value
+        case OpExpr():
+            return _calculated(expr.op, int_value(expr.left, api, depth + 1), int_value(expr.right, api, depth + 1))
+        case RefExpr():
+            return _named_value(expr, api, depth)
+    return None
+
+
+def _named_value(expr: RefExpr, api: TypeChecker, depth: int) -> int | None:
+    if isinstance(expr.node, Var) and expr.node.is_final and type(expr.node.final_value) is int:
+        return expr.node.final_value
+    typ = get_proper_type(api.lookup_type_or_none(expr))
+    if isinstance(typ, Instance):
+        # Of a Final; mypy forgets the value of other variables.
+        typ = typ.last_known_value if isinstance(expr.node, Var) and expr.node.is_final else None
+    if isinstance(typ, LiteralType) and type(typ.value) is int:
+        return typ.value
+    return int_value(facts_of(api).assigned(expr.node), api, depth + 1) if isinstance(expr, NameExpr) else None
+
+
+def _calculated(op: str, left: int | None, right: int | None) -> int | None:
+    if left is None or right is None:
+        return None
+    match op:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "//" if right:
+            return left // right
+        case "%" if right:
+            return left % right
+        case "**" if 0 <= right <= 64:
+            return int(left**right)
+    return None

@@ -1,0 +1,178 @@
+"""The plugin itself: which calls it looks at, and what it does when something unexpected comes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from mypy.checker import TypeChecker
+from mypy.nodes import ARG_STAR, RefExpr
+from mypy.options import Options
+from mypy.plugin import (
+    CheckerPluginInterface,
+    FunctionContext,
+    FunctionSigContext,
+    MethodContext,
+    Plugin,
+    ReportConfigContext,
+)
+from mypy.types import FunctionLike, Type
+
+from .calls import called_partial, called_reduce, result_of
+from .layers import Argument, Report, as_model
+from .names import MODEL, OPERATORS, PARTIAL_CALL, REDUCE
+from .operators import operation
+from .treatments import Treatment, Treatments
+
+_ContextT = TypeVar("_ContextT", FunctionSigContext, FunctionContext, MethodContext)
+_ResultT = TypeVar("_ResultT")
+
+
+class ThincNbPlugin(Plugin):
+    """What mypy asks about each call. Anything unexpected falls back to mypy's own answer."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._treatments = Treatments(self.lookup_fully_qualified)
+
+    def report_config_data(self, ctx: ReportConfigContext) -> Any:
+        """What cached results depend on: mypy itself only looks at the first file of a plugin."""
+        return {"thinc_nb.mypy": _FINGERPRINT}
+
+    def get_function_signature_hook(self, fullname: str) -> Callable[[FunctionSigContext], FunctionLike] | None:
+        """Combinators take anything here: their rules report what does not fit, once and readably."""
+        if fullname in REDUCE:
+            return _guarded(self._reduce_signature, _default_signature)
+        if "." not in fullname:  # a name inside a function
+            return _guarded(self._local_signature, _default_signature)
+        treatment = self._treatments.of(fullname)
+        if treatment is None or not treatment.is_open:
+            return None
+        return _guarded(lambda ctx: _opened(ctx, treatment), _default_signature)
+
+    def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
+        """The result of a call."""
+        if fullname in REDUCE:
+            return _guarded(self._reduce, _default_result)
+        if "." not in fullname:
+            return _guarded(self._local, _default_result)
+        treatment = self._treatments.of(fullname)
+        return None if treatment is None else _guarded(lambda ctx: _call(ctx, treatment), _default_result)
+
+    def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
+        """The result of an operator between models, and of calling a partial."""
+        if fullname == PARTIAL_CALL:
+            return _guarded(self._partial, _default_result)
+        name, _, method = fullname.rpartition(".")
+        symbol = OPERATORS.get(method)
+        if symbol is None or name != MODEL:
+            return None
+        return _guarded(lambda ctx: operation(_checker(ctx), ctx, symbol, self._treatments), _default_result)
+
+    def _local_signature(self, ctx: FunctionSigContext) -> FunctionLike:
+        treatment = self._treatments.of_type(ctx.default_signature)
+        return _opened(ctx, treatment) if treatment is not None and treatment.is_open else ctx.default_signature
+
+    def _local(self, ctx: FunctionContext) -> Type:
+        callee = getattr(ctx.context, "callee", None)
+        treatment = self._treatments.of_expression(callee, _checker(ctx))
+        return ctx.default_return_type if treatment is None else _call(ctx, treatment)
+
+    def _reduce_signature(self, ctx: FunctionSigContext) -> FunctionLike:
+        function = ctx.args[0][0] if ctx.args and ctx.args[0] else None
+        if not isinstance(function, RefExpr) or not self._combines(function, ctx.api):
+            return ctx.default_signature
+        types: list[Type] = [_anything(ctx.api) for _ in ctx.default_signature.arg_types]
+        return ctx.default_signature.copy_modified(arg_types=types, variables=[], ret_type=_any_model(ctx.api))
+
+    def _reduce(self, ctx: FunctionContext) -> Type:
+        api = _checker(ctx)
+        function = ctx.args[0][0] if ctx.args and ctx.args[0] else None
+        treatment = self._treatments.of_expression(function, api)
+        return ctx.default_return_type if treatment is None else called_reduce(api, ctx, treatment)
+
+    def _partial(self, ctx: MethodContext) -> Type:
+        return called_partial(_checker(ctx), ctx, self._treatments)
+
+    def _combines(self, function: RefExpr, api: CheckerPluginInterface) -> bool:
+        treatment = self._treatments.of_expression(function, _checker_of(api))
+        return treatment is not None and treatment.is_variadic
+
+
+def _call(ctx: FunctionContext, treatment: Treatment) -> Type:
+    arguments = [
+        Argument(expr, typ, kind, name)
+        for exprs, types, kinds, names in zip(ctx.args, ctx.arg_types, ctx.arg_kinds, ctx.arg_names, strict=True)
+        for expr, typ, kind, name in zip(exprs, types, kinds, names, strict=True)
+    ]
+    return result_of(treatment, Report(_checker(ctx), treatment.name, ctx.context), arguments, ctx.default_return_type)
+
+
+def _opened(ctx: FunctionSigContext, treatment: Treatment) -> FunctionLike:
+    signature = ctx.default_signature
+    if treatment.is_variadic:
+        return signature.copy_modified(
+            arg_types=[_anything(ctx.api)],
+            arg_kinds=[ARG_STAR],
+            arg_names=[None],
+            variables=[],
+            ret_type=_any_model(ctx.api),
+        )
+    types = [_anything(ctx.api) if as_model(typ) is not None else typ for typ in signature.arg_types]
+    return signature.copy_modified(arg_types=types, variables=[], ret_type=_any_model(ctx.api))
+
+
+def _anything(api: CheckerPluginInterface) -> Type:
+    # Not Any: calls of generic functions inside would be inferred as Any.
+    return api.named_generic_type("builtins.object", [])
+
+
+def _any_model(api: CheckerPluginInterface) -> Type:
+    checker = _checker_of(api)
+    return Report(checker, "", checker.tree).any_model()
+
+
+def _guarded(
+    hook: Callable[[_ContextT], _ResultT], fallback: Callable[[_ContextT], _ResultT]
+) -> Callable[[_ContextT], _ResultT]:
+    """A hook that falls back to mypy's answer after an error of its own; --show-traceback shows the error."""
+
+    def guarded(ctx: _ContextT) -> _ResultT:
+        if ctx.api.options.show_traceback:
+            return hook(ctx)
+        with suppress(Exception):
+            return hook(ctx)
+        return fallback(ctx)
+
+    return guarded
+
+
+def _default_signature(ctx: FunctionSigContext) -> FunctionLike:
+    return ctx.default_signature
+
+
+def _default_result(ctx: FunctionContext | MethodContext) -> Type:
+    return ctx.default_return_type
+
+
+def _checker(ctx: FunctionContext | MethodContext) -> TypeChecker:
+    return _checker_of(ctx.api)
+
+
+def _checker_of(api: CheckerPluginInterface) -> TypeChecker:
+    if not isinstance(api, TypeChecker):
+        raise TypeError(f"expected mypy's TypeChecker, got {type(api).__name__}")
+    return api
+
+
+def _fingerprint() -> int:
+    total = 0
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        total = zlib.crc32(path.read_bytes(), total)
+    return total
+
+
+_FINGERPRINT: Final = _fingerprint()

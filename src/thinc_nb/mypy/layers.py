@@ -1,0 +1,291 @@
+"""An argument of a combinator, read as a layer: what it takes and gives, how wide, and how a message names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from mypy.checker import TypeChecker
+from mypy.errorcodes import ErrorCode
+from mypy.lookup import lookup_fully_qualified
+from mypy.maptype import map_instance_to_supertype
+from mypy.nodes import (
+    ARG_POS,
+    ARG_STAR,
+    ArgKind,
+    AssignmentExpr,
+    CallExpr,
+    ConditionalExpr,
+    Context,
+    Expression,
+    ListExpr,
+    MemberExpr,
+    NameExpr,
+    Node,
+    StarExpr,
+    TupleExpr,
+    TypeInfo,
+)
+from mypy.types import (
+    AnyType,
+    FunctionLike,
+    Instance,
+    NoneType,
+    ProperType,
+    TupleType,
+    Type,
+    TypeOfAny,
+    TypeVarType,
+    UninhabitedType,
+    UnionType,
+    get_proper_type,
+)
+
+from .facts import facts_of
+from .messages import LAYER_CALL, source_of, type_name
+from .names import ENDO, MODEL, OVER_SEQ
+from .widths import Dim, read_width, width_type
+
+Kind: TypeAlias = Literal["plain", "endo", "seq", "unknown"]
+
+_SELF_METHODS = frozenset({"initialize", "copy"})
+
+
+class Argument(NamedTuple):
+    """An argument of a call, with the type that mypy found for it."""
+
+    expr: Expression
+    typ: Type
+    kind: ArgKind
+    name: str | None = None
+    where: Expression | None = None  # where to report, if not at expr
+    is_made: bool = True  # whether expr is what made it, and not what holds it
+
+
+class Layer(NamedTuple):
+    """A layer. An "endo" gives what it takes; a "seq" lifts a layer of arrays over lists, Ragged and Padded."""
+
+    node: Context
+    text: str
+    kind: Kind
+    takes: Type
+    gives: Type
+    rows: tuple[Type, Type] | None = None  # of a seq: the arrays that it takes and gives
+    nI: Dim = None
+    nO: Dim = None
+    is_starred: bool = False  # any number of them
+
+
+class Report:
+    """Where the messages of one call go, and the types that they need."""
+
+    def __init__(self, api: TypeChecker, name: str, context: Context) -> None:
+        self.api = api
+        self.name = name
+        self.context = context
+
+    def fail(self, message: str, node: Context, code: ErrorCode, hint: str | None = None) -> None:
+        """Report an error, and below it what to do."""
+        self.api.fail(f"{self.name}: {message}", node, code=code)
+        if hint:
+            self.api.note(f"  hint: {hint}", node, code=code)
+
+    def type_name(self, typ: Type) -> str:
+        """A type as messages show it."""
+        return type_name(typ, self.api.options)
+
+    def model(self, layer: Layer) -> Type:
+        """The type of a layer."""
+        widths = [width_type(self.api, layer.nI), width_type(self.api, layer.nO)]
+        if layer.kind == "endo":
+            return Instance(type_info(self.api, ENDO), [layer.takes, *widths])
+        if layer.kind == "seq" and layer.rows is not None:
+            return Instance(type_info(self.api, OVER_SEQ), [*layer.rows, *widths])
+        return Instance(type_info(self.api, MODEL), [layer.takes, layer.gives, *widths])
+
+    def any_model(self) -> Type:
+        """A model of which nothing is known."""
+        return Instance(type_info(self.api, MODEL), [any_type() for _ in range(4)])
+
+
+def type_info(api: TypeChecker, fullname: str) -> TypeInfo:
+    """A class by its name, in whatever module; TypeChecker.lookup_typeinfo only knows what the file imports."""
+    symbol = lookup_fully_qualified(fullname, api.modules)
+    if symbol is None or not isinstance(symbol.node, TypeInfo):
+        raise LookupError(fullname)
+    return symbol.node
+
+
+def any_type() -> AnyType:
+    """Not known, and not reported by --disallow-any-*."""
+    return AnyType(TypeOfAny.special_form)
+
+
+def is_any(typ: Type) -> bool:
+    """Whether nothing is known of a type."""
+    return isinstance(get_proper_type(typ), AnyType)
+
+
+def without_none(typ: Type) -> ProperType:
+    """X of X | None; other types as they are."""
+    t = get_proper_type(typ)
+    if isinstance(t, UnionType):
+        rest = [item for item in map(get_proper_type, t.items) if not isinstance(item, NoneType)]
+        if len(rest) == 1:
+            return rest[0]
+    return t
+
+
+def as_model(typ: Type) -> Instance | None:
+    """The type if it is a Model's, through X | None and type variables' bounds."""
+    t = without_none(typ)
+    if isinstance(t, TypeVarType):
+        t = get_proper_type(t.upper_bound)
+    return t if isinstance(t, Instance) and t.type.has_base(MODEL) else None
+
+
+def read_layers(report: Report, arguments: Sequence[Argument]) -> list[Layer] | None:
+    """The layers of a call; None, and an error for each, if some are none."""
+    layers = [read_layer(report, argument) for argument in unpacked(report.api, arguments)]
+    known = [layer for layer in layers if layer is not None]
+    return known if len(known) == len(layers) else None
+
+
+def unpacked(api: TypeChecker, arguments: Sequence[Argument]) -> Iterator[Argument]:
+    """The arguments, with the items of a starred tuple or list in its place, where the file says what they are."""
+    for argument in arguments:
+        if argument.kind == ARG_STAR:
+            yield from written_items(api, argument) or [argument]
+        else:
+            yield argument
+
+
+def written_items(api: TypeChecker, argument: Argument) -> list[Argument] | None:
+    """The items of a tuple, or of a list that is written out, here or where its name got its only value."""
+    expr, t = argument.expr, get_proper_type(argument.typ)
+    written: Expression | None = expr
+    if isinstance(expr, NameExpr):
+        written = facts_of(api).constant_items(expr.node)
+    where = argument.expr if written is not expr else None
+    if isinstance(written, (TupleExpr, ListExpr)) and not any(isinstance(item, StarExpr) for item in written.items):
+        types = [api.lookup_type_or_none(item) for item in written.items]
+        items = [
+            Argument(item, typ, ARG_POS, where=where)
+            for item, typ in zip(written.items, types, strict=True)
+            if typ is not None
+        ]
+        if len(items) == len(written.items):
+            return items
+    if isinstance(t, TupleType):
+        return [Argument(expr, item, ARG_POS, is_made=False) for item in t.items]
+    return None
+
+
+def read_layer(report: Report, argument: Argument) -> Layer | None:
+    """One argument as a layer; None, and an error, if it is none."""
+    api, expr = report.api, argument.expr
+    node, typ = argument.where or expr, get_proper_type(argument.typ)
+    is_starred = argument.kind == ARG_STAR
+    if is_starred:
+        typ = _item_type(api, typ, expr)
+    text = ("*" if is_starred else "") + source_of(expr)
+    nI: Dim = None
+    nO: Dim = None
+    if not is_starred:  # how many copies of a starred layer there are, and so how wide they are, is not known
+        nI, nO = widths_of(api, expr, typ) if argument.is_made else type_widths(typ)
+    if (model := _model_type(typ)) is not None:
+        return _as_layer(api, model)._replace(node=node, text=text, nI=nI, nO=nO, is_starred=is_starred)
+    problem = _problem(report, typ, text, is_starred=is_starred)
+    if problem is None:
+        return Layer(node, text, "unknown", any_type(), any_type(), nI=nI, nO=nO, is_starred=is_starred)
+    report.fail(problem, node, LAYER_CALL)
+    return None
+
+
+def _item_type(api: TypeChecker, typ: ProperType, expr: Expression) -> ProperType:
+    if isinstance(typ, AnyType):
+        return typ
+    item = get_proper_type(api.iterable_item_type(typ, expr)) if isinstance(typ, Instance) else any_type()
+    # mypy joins the types of unlike layers in a list to object.
+    is_joined = isinstance(item, Instance) and item.type.fullname in ("builtins.object", "thinc_nb._node.NodeData")
+    return any_type() if is_joined else item
+
+
+def _model_type(typ: ProperType) -> Instance | None:
+    """The type if it is certainly a Model's, and says what it takes."""
+    if isinstance(typ, TypeVarType):
+        typ = get_proper_type(typ.upper_bound)
+    if not isinstance(typ, Instance) or not typ.type.has_base(MODEL):
+        return None
+    return None if any(isinstance(get_proper_type(arg), UninhabitedType) for arg in typ.args) else typ
+
+
+def _as_layer(api: TypeChecker, typ: Instance) -> Layer:
+    takes, gives = map_instance_to_supertype(typ, type_info(api, MODEL)).args[:2]
+    if typ.type.has_base(ENDO):
+        domain = map_instance_to_supertype(typ, type_info(api, ENDO)).args[0]
+        return Layer(typ, "", "endo", domain, any_type())
+    if typ.type.has_base(OVER_SEQ):
+        rows = map_instance_to_supertype(typ, type_info(api, OVER_SEQ)).args
+        return Layer(typ, "", "seq", takes, any_type(), (rows[0], rows[1]))
+    return Layer(typ, "", "plain", takes, gives)
+
+
+def _problem(report: Report, typ: ProperType, text: str, *, is_starred: bool) -> str | None:
+    """What is wrong with an argument that is no Model; None if it may be one."""
+    if isinstance(typ, UnionType):
+        if any(isinstance(item, NoneType) for item in map(get_proper_type, typ.items)):
+            return f'"{text}" may be None'
+        return None
+    if isinstance(typ, (AnyType, UninhabitedType)) or (isinstance(typ, Instance) and _may_be_model(typ)):
+        return None
+    if isinstance(typ, FunctionLike) and as_model(typ.items[0].ret_type) is not None:
+        return f'"{text}" is a function, not a layer: call it, "{text}()"'
+    if isinstance(typ, (Instance, TupleType)) and not is_starred:
+        name = typ.type.fullname if isinstance(typ, Instance) else "builtins.tuple"
+        if name in ("builtins.list", "builtins.tuple"):
+            return f'got a {name.rpartition(".")[2]} of layers: unpack it, "{report.name}(*{text})"'
+    return f'"{text}" is {report.type_name(typ)}, not a layer'
+
+
+def _may_be_model(typ: Instance) -> bool:
+    return typ.type.fallback_to_any or typ.type.fullname == MODEL or typ.type.has_base(MODEL)
+
+
+def widths_of(api: TypeChecker, node: Node, typ: Type) -> tuple[Dim, Dim]:
+    """The widths of a layer, as far as they can be trusted.
+
+    Those that were written, as ``Literal[64]``, always. Values that mypy carries along do not count: where types are
+    joined, it may keep the first of several values.
+    """
+    known = facts_of(api).widths.get(node)
+    if known is not None:
+        return known
+    if isinstance(node, ConditionalExpr):
+        return _common(_widths_by_lookup(api, node.if_expr), _widths_by_lookup(api, node.else_expr))
+    if isinstance(node, NameExpr) and (source := facts_of(api).assigned(node.node)) is not None:
+        (nI, nO), declared = _widths_by_lookup(api, source), type_widths(typ)
+        return declared[0] if nI is None else nI, declared[1] if nO is None else nO
+    if isinstance(node, AssignmentExpr):
+        return widths_of(api, node.value, typ)
+    if isinstance(node, CallExpr) and isinstance(node.callee, MemberExpr) and node.callee.name in _SELF_METHODS:
+        return _widths_by_lookup(api, node.callee.expr)
+    return type_widths(typ)
+
+
+def _widths_by_lookup(api: TypeChecker, node: Expression) -> tuple[Dim, Dim]:
+    return widths_of(api, node, api.lookup_type_or_none(node) or any_type())
+
+
+def _common(one: tuple[Dim, Dim], other: tuple[Dim, Dim]) -> tuple[Dim, Dim]:
+    return one[0] if one[0] == other[0] else None, one[1] if one[1] == other[1] else None
+
+
+def type_widths(typ: Type) -> tuple[Dim, Dim]:
+    """The widths that were written in a Model's type."""
+    t = get_proper_type(typ)
+    base = next((base for base in t.type.mro if base.fullname == MODEL), None) if isinstance(t, Instance) else None
+    if not isinstance(t, Instance) or base is None:
+        return None, None
+    nI, nO = map_instance_to_supertype(t, base).args[2:]
+    return read_width(nI, written=True), read_width(nO, written=True)

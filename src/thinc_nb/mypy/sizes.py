@@ -1,0 +1,55 @@
+"""Widths that signatures cannot say: windows, several outputs, directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mypy.nodes import Expression, NameExpr, TupleExpr
+from mypy.types import CallableType
+
+from .facts import facts_of, int_value
+from .layers import Argument, Report, widths_of
+from .messages import LAYER_DIM, source_of
+from .signatures import bound_arguments, widths_by_signature
+from .widths import SAME, Dim, Relative, total
+
+
+def widths_of_call(report: Report, name: str, callee: CallableType, arguments: Sequence[Argument]) -> tuple[Dim, Dim]:
+    """The widths of the model that a call of a layer's constructor, or of a wrapper, gives."""
+    nI, nO = widths_by_signature(report, callee, arguments)
+    bound = {b.name: b.argument for b in bound_arguments(callee, arguments)}
+    if name in ("expand_window", "ExtractWindow"):
+        default = 1 if name == "expand_window" else 3
+        given = bound.get("window_size")
+        size = default if given is None else int_value(given.expr, report.api)
+        return (SAME, Relative(2 * size + 1, 0)) if size is not None and size >= 0 else (SAME, None)
+    if name == "MultiSoftmax":
+        return nI, _sum_of(report, bound.get("nOs"))
+    if name == "LSTM":
+        _check_directions(report, bound, nO)
+    if name == "bidirectional":
+        return nI, _both(report, bound, nO)
+    return nI, nO
+
+
+def _sum_of(report: Report, argument: Argument | None) -> Dim:
+    expr: Expression | None = None if argument is None else argument.expr
+    if isinstance(expr, NameExpr):
+        expr = facts_of(report.api).assigned(expr.node)
+    return total(int_value(item, report.api) for item in expr.items) if isinstance(expr, TupleExpr) else None
+
+
+def _check_directions(report: Report, bound: dict[str | None, Argument], nO: Dim) -> None:
+    both, width = bound.get("bi"), bound.get("nO")
+    if both is None or width is None or not isinstance(nO, int) or nO % 2 == 0:
+        return
+    if isinstance(both.expr, NameExpr) and both.expr.fullname == "builtins.True":
+        report.fail(f"two directions share nO, so it must be even, got {nO}", width.where or width.expr, LAYER_DIM)
+
+
+def _both(report: Report, bound: dict[str | None, Argument], nO: Dim) -> Dim:
+    other = bound.get("r2l")
+    if other is None or source_of(other.expr) == "None":
+        return total([nO, nO]) if isinstance(nO, int) else None
+    nO_other = widths_of(report.api, other.expr, other.typ)[1]
+    return total([nO, nO_other]) if isinstance(nO, int) and isinstance(nO_other, int) else None

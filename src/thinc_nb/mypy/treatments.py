@@ -1,0 +1,133 @@
+"""Which functions the plugin looks at, and how: by their names for our combinators, by their signatures for others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from mypy.checker import TypeChecker
+from mypy.nodes import Decorator, FuncDef, OverloadedFuncDef, RefExpr, SymbolTableNode, Var
+from mypy.types import CallableType, FunctionLike, Instance, Overloaded, Type, TypeVarType, get_proper_type
+
+from .layers import as_model
+from .names import LAYERS, XY_XY, XY_YZ
+from .signatures import width_variables
+
+Way: TypeAlias = Literal["variadic", "marked", "residual", "clone", "wrapper", "same", "widths"]
+
+_VARIADIC: Final = {
+    "chain": "chain",
+    "chain_no_types": "chain",
+    "add": "add",
+    "concatenate": "concatenate",
+    "tuplify": "tuplify",
+}
+_SIZED: Final = frozenset({"expand_window", "ExtractWindow", "MultiSoftmax", "LSTM", "bidirectional"})
+
+
+class Treatment(NamedTuple):
+    """How the calls of a function are checked.
+
+    variadic: by the rule of that name, on all arguments. marked: the same, on the arguments that are layers, of a
+    function that says so by the marker in its result. residual, clone: by their own rules. wrapper: against the
+    signature, with our words for what is wrong. same: gives the layer that it gets. widths: only widths are followed.
+    """
+
+    way: Way
+    name: str
+    rule: str
+    callee: FunctionLike
+
+    @property
+    def is_variadic(self) -> bool:
+        """Whether each argument is a layer."""
+        return self.way == "variadic"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the plugin checks the layers among the arguments itself."""
+        return self.way in ("variadic", "residual", "clone", "wrapper")
+
+
+class Treatments:
+    """The treatment of each function, worked out once, and again when the daemon has read its file anew."""
+
+    def __init__(self, lookup: Callable[[str], SymbolTableNode | None]) -> None:
+        self._lookup = lookup
+        self._known: dict[str, tuple[object, Treatment | None]] = {}
+
+    def of(self, fullname: str) -> Treatment | None:
+        """How to treat calls of what has this name; None for what does not concern us."""
+        symbol = self._lookup(fullname)
+        node = None if symbol is None else symbol.node
+        known = self._known.get(fullname)
+        if known is not None and known[0] is node:
+            return known[1]
+        if isinstance(node, Var):
+            # Not kept: the type of a variable may not be known yet.
+            return self.of_type(node.type)
+        if not isinstance(node, (FuncDef, Decorator, OverloadedFuncDef)) or node.type is None:
+            return None
+        treatment = _treatment(fullname, get_proper_type(node.type))
+        self._known[fullname] = node, treatment
+        return treatment
+
+    def of_type(self, typ: Type | None) -> Treatment | None:
+        """How to treat calls of a function that goes by another name."""
+        callee = get_proper_type(typ)
+        if isinstance(callee, Overloaded):
+            callee = callee.items[0]
+        definition = callee.definition if isinstance(callee, CallableType) else None
+        return self.of(definition.fullname) if isinstance(definition, (FuncDef, Decorator)) else None
+
+    def of_expression(self, expr: object, api: TypeChecker) -> Treatment | None:
+        """How to treat calls of the function that an expression names."""
+        if not isinstance(expr, RefExpr):
+            return None
+        if "." in expr.fullname and (treatment := self.of(expr.fullname)) is not None:
+            return treatment
+        return self.of_type(api.lookup_type_or_none(expr))
+
+
+def _treatment(fullname: str, callee: Type) -> Treatment | None:
+    if not isinstance(callee, (CallableType, Overloaded)):
+        return None
+    name = fullname.rpartition(".")[2]
+    is_ours = fullname.startswith(LAYERS)
+    if is_ours and name in _VARIADIC:
+        return Treatment("variadic", name, _VARIADIC[name], callee)
+    if is_ours and name == "residual":
+        return Treatment("residual", name, name, callee)
+    if is_ours and name == "clone":
+        return Treatment("clone", name, name, callee)
+    way = _way_by_signature(callee.items[0], is_ours=is_ours)
+    if way is None:
+        return Treatment("widths", name, name, callee) if is_ours and name in _SIZED else None
+    rule = {XY_YZ: "chain", XY_XY: "add"}[marker] if (marker := _marker(callee.items[0])) else name
+    return Treatment(way, name, rule, callee)
+
+
+def _way_by_signature(callee: CallableType, *, is_ours: bool) -> Way | None:
+    result = get_proper_type(callee.ret_type)
+    takes_layers = any(as_model(typ) is not None for typ in callee.arg_types)
+    if isinstance(result, TypeVarType) and is_ours and as_model(result) is not None and takes_layers:
+        return "same"
+    if not isinstance(result, Instance) or as_model(result) is None:
+        return None
+    if _marker(callee) is not None:
+        return "marked"
+    if is_ours and takes_layers:
+        return "wrapper"
+    return "widths" if width_variables(result) else None
+
+
+def _marker(callee: CallableType) -> str | None:
+    return next((name for name in _type_variables(callee.ret_type) if name in (XY_YZ, XY_XY)), None)
+
+
+def _type_variables(typ: Type) -> Iterator[str]:
+    t = get_proper_type(typ)
+    if isinstance(t, Instance):
+        for arg in map(get_proper_type, t.args):
+            if isinstance(arg, TypeVarType):
+                yield arg.fullname
