@@ -42,6 +42,11 @@ from .layers import (
     MultiSoftmax,
     ParametricAttention,
     ParametricAttention_v2,
+    PyTorchLSTM,
+    PyTorchRNNWrapper,
+    PyTorchWrapper,
+    PyTorchWrapper_v2,
+    PyTorchWrapper_v3,
     Relu,
     ReluK,
     Sigmoid,
@@ -116,7 +121,7 @@ from .schedules import (
     slanted_triangular,
     warmup_linear,
 )
-from .shims import Shim
+from .shims import PyTorchGradScaler, PyTorchShim, Shim
 from .types import ArgsKwargs, Padded, Ragged, Unserializable
 from .util import (
     DataValidationError,
@@ -178,6 +183,13 @@ __all__ = [
     "Padded",
     "ParametricAttention",
     "ParametricAttention_v2",
+    "PyTorchGradScaler",
+    "PyTorchLSTM",
+    "PyTorchRNNWrapper",
+    "PyTorchShim",
+    "PyTorchWrapper",
+    "PyTorchWrapper_v2",
+    "PyTorchWrapper_v3",
     "RAdam",
     "Ragged",
     "Relu",

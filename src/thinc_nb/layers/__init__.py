@@ -24,7 +24,7 @@ from .list2array import list2array
 from .list2padded import list2padded
 from .list2ragged import list2ragged
 from .logistic import Logistic
-from .lstm import LSTM
+from .lstm import LSTM, PyTorchLSTM
 from .map_list import map_list
 from .maxout import Maxout
 from .mish import Mish
@@ -34,6 +34,7 @@ from .padded2list import padded2list
 from .parametricattention import ParametricAttention
 from .parametricattention_v2 import ParametricAttention_v2
 from .premap_ids import premap_ids
+from .pytorchwrapper import PyTorchRNNWrapper, PyTorchWrapper, PyTorchWrapper_v2, PyTorchWrapper_v3
 from .ragged2list import ragged2list
 from .reduce_first import reduce_first
 from .reduce_last import reduce_last
@@ -90,6 +91,11 @@ __all__ = [
     "MultiSoftmax",
     "ParametricAttention",
     "ParametricAttention_v2",
+    "PyTorchLSTM",
+    "PyTorchRNNWrapper",
+    "PyTorchWrapper",
+    "PyTorchWrapper_v2",
+    "PyTorchWrapper_v3",
     "Relu",
     "ReluK",
     "Sigmoid",

@@ -1,4 +1,4 @@
-"""LSTM."""
+"""LSTM, and that of PyTorch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from .. import compat
+from .._interop import assert_pytorch_installed
 from ..backends import Ops
 from ..errors import InputError
 from ..initializers import glorot_uniform_init, zero_init
@@ -14,6 +16,9 @@ from ..types import NI, NO, Floats1d, Floats2d, Padded
 from ._checks import described, wrong_type
 from ._dense import Initializer, infer_widths
 from .dropout import draw_mask
+from .noop import noop
+from .pytorchwrapper import PyTorchRNNWrapper
+from .with_padded import with_padded
 
 
 def LSTM(
@@ -44,6 +49,27 @@ def LSTM(
         attrs={"registry_name": "LSTM.v1", "dropout_rate": dropout},
         params={"LSTM": None, "HC0": None},
     )
+
+
+def PyTorchLSTM(nO: int, nI: int, *, bi: bool = False, depth: int = 1, dropout: float = 0.0) -> Model[Padded, Padded]:
+    """PyTorch's LSTM, on sequences in any form.
+
+    Padded, Ragged, or list of arrays of width nI → the same of width nO, which two directions (`bi`) share. dropout: of
+    the outputs between layers. Without layers (depth 0) it is `noop`. See `PyTorchRNNWrapper` about padding.
+    ImportError without torch; ValueError for an odd nO with two directions.
+    """
+    if depth == 0:
+        return noop()
+    assert_pytorch_installed()
+    units, rest = divmod(nO, 2 if bi else 1)
+    if rest:
+        raise ValueError(f"PyTorchLSTM has two directions, so nO must be even, got {nO}")
+    lstm = compat.torch.nn.LSTM(nI, units, num_layers=depth, bidirectional=bi, dropout=dropout)
+    layer = PyTorchRNNWrapper(lstm)
+    layer.set_dim("nO", nO)
+    layer.set_dim("nI", nI)
+    model: Model[Padded, Padded] = with_padded(layer)
+    return model
 
 
 def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> tuple[Padded, Callable[[Padded], Padded]]:

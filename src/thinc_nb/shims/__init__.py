@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .pytorch import PyTorchShim
+from .pytorch_grad_scaler import PyTorchGradScaler
 from .shim import Shim
 
-__all__ = ["Shim"]
+__all__ = ["PyTorchGradScaler", "PyTorchShim", "Shim"]

@@ -1,0 +1,9 @@
+from typing import Any
+
+class Function:
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any: ...
+    @staticmethod
+    def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any: ...
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any: ...
