@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
+# Without torch, whose wheel from the Python Package Index brings CUDA along on Linux: make test TEST_EXTRAS=demo,test
+TEST_EXTRAS ?= demo,test,torch
 ASV_ARGS ?= --quick
 BENCH_ARGS ?=
 
@@ -48,8 +50,8 @@ $(VENV)/demo.stamp: $(VENV)/backend.stamp
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/backend.stamp
-	@echo "Installing thinc_nb and what the tests need (about 270 MB, once) ..."
-	@$(INSTALL) --editable ".[demo,test]"
+	@echo "Installing thinc_nb and what the tests need: 270 MB, and torch of 200 MB or more, once (see TEST_EXTRAS) ..."
+	@$(INSTALL) --editable ".[$(TEST_EXTRAS)]"
 	@touch $@
 
 $(VENV)/lint.stamp: $(VENV)/backend.stamp

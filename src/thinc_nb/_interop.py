@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from .backends import Ops
 
 
+MXNET_IS_RETIRED = (
+    "MXNet is retired: its project ended in 2023, and its last release runs on none of the Pythons and NumPys that "
+    "thinc_nb does. Move the model to PyTorch, PyTorchWrapper(module), or keep it in Thinc"
+)
+
+
 def _is_instance(obj: object, module: str, name: str) -> bool:
     """Whether `obj` is a `module.name`. It cannot be, if nobody has imported the module."""
     cls = getattr(sys.modules.get(module), name, None)
@@ -99,9 +105,7 @@ def assert_tensorflow_installed() -> None:
 def assert_mxnet_installed() -> None:
     """Raise ImportError if MXNet is not installed and enabled."""
     if not compat.has_mxnet:
-        raise ImportError(
-            "MXNet support requires mxnet: pip install mxnet\n\nEnable MXNet support with thinc_nb.api.enable_mxnet()"
-        )
+        raise ImportError(MXNET_IS_RETIRED)
 
 
 def get_torch_default_device() -> Any:

@@ -40,6 +40,7 @@ from .layers import (
     Maxout,
     Mish,
     MultiSoftmax,
+    MXNetWrapper,
     ParametricAttention,
     ParametricAttention_v2,
     PyTorchLSTM,
@@ -121,7 +122,7 @@ from .schedules import (
     slanted_triangular,
     warmup_linear,
 )
-from .shims import PyTorchGradScaler, PyTorchShim, Shim
+from .shims import MXNetShim, PyTorchGradScaler, PyTorchShim, Shim
 from .types import ArgsKwargs, Padded, Ragged, Unserializable
 from .util import (
     DataValidationError,
@@ -173,6 +174,8 @@ __all__ = [
     "Linear",
     "Logistic",
     "MPSOps",
+    "MXNetShim",
+    "MXNetWrapper",
     "Maxout",
     "Mish",
     "Model",

@@ -87,7 +87,8 @@ def _evaluated(annotation: str, names: dict[str, Any]) -> Any:
 # "name.v1" is the function `name`, "name.v2" is `name_v2`.
 _LAYERS = """
 CauchySimilarity.v1 ClippedLinear.v1 Dish.v1 Dropout.v1 Embed.v1 Gelu.v1 HardSigmoid.v1 HardSwish.v1
-HardSwishMobilenet.v1 HardTanh.v1 HashEmbed.v1 LSTM.v1 LayerNorm.v1 Linear.v1 Logistic.v1 Maxout.v1 Mish.v1
+HardSwishMobilenet.v1 HardTanh.v1 HashEmbed.v1 LSTM.v1 LayerNorm.v1 Linear.v1 Logistic.v1 MXNetWrapper.v1 Maxout.v1
+Mish.v1 PyTorchLSTM.v1 PyTorchRNNWrapper.v1 PyTorchWrapper.v1 PyTorchWrapper.v2 PyTorchWrapper.v3
 MultiSoftmax.v1 ParametricAttention.v1 ParametricAttention.v2 Relu.v1 ReluK.v1 Sigmoid.v1 Softmax.v1 Softmax.v2
 SparseLinear.v1 SparseLinear.v2 Swish.v1 add.v1 bidirectional.v1 clone.v1 concatenate.v1 expand_window.v1 list2array.v1
 list2padded.v1 list2ragged.v1 noop.v1 padded2list.v1 premap_ids.v1 ragged2list.v1 reduce_first.v1 reduce_last.v1

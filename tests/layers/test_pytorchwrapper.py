@@ -181,6 +181,17 @@ def test_a_layer_without_a_shim_says_so() -> None:
         convert_pytorch_default_inputs(model, A, False)
 
 
+def test_wrappers_are_in_the_registry() -> None:
+    from thinc_nb.api import registry
+
+    config = {"model": {"@layers": "PyTorchLSTM.v1", "nO": 6, "nI": 4, "bi": True}}
+    model = registry.resolve(config)["model"]
+    assert (model.name, model.get_dim("nO")) == ("with_padded(pytorch)", 6)
+    for version in ("v1", "v2", "v3"):
+        wrapped = registry.layers.get(f"PyTorchWrapper.{version}")(torch.nn.Linear(2, 3))
+        assert wrapped.predict(np.ones((1, 2), dtype="f")).shape == (1, 3)
+
+
 # Recurrent modules
 
 

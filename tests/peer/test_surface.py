@@ -25,7 +25,6 @@ APART = (
 # What has no counterpart, and why.
 NOT_HERE = {
     "layers.cauchysimilarity inverse": "one line of the forward pass",
-    "layers.lstm PyTorchLSTM": "compared with the other wrappers of PyTorch",
     "optimizers Optimizer.schedules": "a slot that is never set",
 }
 # Parameters of other names, which only the library itself gives.

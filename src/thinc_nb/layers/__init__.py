@@ -29,6 +29,7 @@ from .map_list import map_list
 from .maxout import Maxout
 from .mish import Mish
 from .multisoftmax import MultiSoftmax
+from .mxnetwrapper import MXNetWrapper
 from .noop import noop
 from .padded2list import padded2list
 from .parametricattention import ParametricAttention
@@ -86,6 +87,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "Logistic",
+    "MXNetWrapper",
     "Maxout",
     "Mish",
     "MultiSoftmax",

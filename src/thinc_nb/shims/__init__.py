@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .mxnet import MXNetShim
 from .pytorch import PyTorchShim
 from .pytorch_grad_scaler import PyTorchGradScaler
 from .shim import Shim
 
-__all__ = ["PyTorchGradScaler", "PyTorchShim", "Shim"]
+__all__ = ["MXNetShim", "PyTorchGradScaler", "PyTorchShim", "Shim"]
