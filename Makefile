@@ -7,6 +7,7 @@ PYTEST_ARGS ?= -n 2
 TEST_EXTRAS ?= demo,test,torch
 ASV_ARGS ?= --quick
 BENCH_ARGS ?=
+CUDA ?= cuda13x
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ INSTALL := $(PIP) install --no-build-isolation --constraint constraints.txt
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-main test-cuda-sim test-all test-peer typecheck mypy pyright lint format bench bench-models docs clean
+.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy pyright lint format bench bench-models docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +29,7 @@ help:
 	@echo "make lint       ruff: rules and formatting (make format mends)"
 	@echo "make bench      the benchmarks, quickly (ASV_ARGS= for the long run)"
 	@echo "make bench-models  whole models beside Thinc and PyTorch (BENCH_ARGS=--quick for a glance)"
+	@echo "make gpu-check  the operations on an NVIDIA GPU beside the CPU's, with times (needs CuPy)"
 	@echo "make docs       run the documentation's examples, write the API reference to build/docs"
 	@echo "make clean      remove .venv and everything built"
 
@@ -122,6 +124,11 @@ bench: $(VENV)/bench.stamp
 
 bench-models: $(VENV)/torch.stamp
 	$(BIN)/python benchmarks/models.py $(BENCH_ARGS)
+
+# Which of the CUDA extras fits is for the machine to say: make gpu-check CUDA=cuda12x
+gpu-check: $(VENV)/test.stamp
+	@if command -v nvidia-smi >/dev/null; then $(INSTALL) --editable ".[test,$(CUDA)]"; fi
+	@$(BIN)/python -m thinc_nb.gpu_check
 
 docs: $(VENV)/docs.stamp
 	$(BIN)/python -m pytest tests/test_docs.py

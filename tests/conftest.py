@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -35,3 +39,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def rng() -> np.random.Generator:
     """A generator that starts from the same state in every test."""
     return np.random.default_rng(20240229)
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A CuPy without a GPU: see tests/fake_cupy.py. Under the simulator its arrays go through numba's threads."""
+    import fake_cupy
+    from thinc_nb import compat
+    from thinc_nb.kernels import _launch
+
+    fake = fake_cupy.module()
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    for name, value in {"cupy": fake, "has_cupy": True, "has_cupy_gpu": True, "has_gpu": True}.items():
+        monkeypatch.setitem(vars(compat), name, value)
+    if SIMULATED:
+        from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
+
+        compile_grid = _launch.compile_grid
+
+        def seen_by_numba(args: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(FakeCUDAArray(arg._host) if isinstance(arg, fake_cupy.ndarray) else arg for arg in args)
+
+        class Grid:
+            def __init__(self, *kernel: Any) -> None:
+                self.grid = compile_grid(*kernel)
+
+            def __getitem__(self, size: Any) -> Any:
+                return lambda *args: self.grid[size](*args[:-1], seen_by_numba(args[-1]))
+
+        monkeypatch.setattr(_launch, "compile_grid", Grid)
+    _launch._raw_kernel.cache_clear()
+    fake_cupy.launches.clear()
+    yield fake
+    _launch._raw_kernel.cache_clear()

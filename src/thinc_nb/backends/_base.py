@@ -23,6 +23,8 @@ class OpsBase:
     name: str = "base"
     device_type: DeviceTypes
     device_id: int
+    deterministic: bool = True
+    """Whether every run gives the same bits: always on the CPU, on a GPU if it was asked for."""
 
     @property
     def xp(self) -> ModuleType:

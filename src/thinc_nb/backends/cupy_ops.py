@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
 from typing import Any
 
@@ -16,12 +17,25 @@ class CupyOps(Ops):
     """Operations on cupy arrays. The kernels are those of the CPU, compiled for CUDA; products and sorting are CuPy's.
 
     As in Thinc it can be made without CuPy, and `xp` is then None.
+
+    deterministic: give the same bits in every run. `scatter_add` and the gradients of embeddings then sort the indices
+        and add in their order, instead of whenever a thread gets there. By default what THINC_NB_DETERMINISTIC=1 says.
     """
 
     name = "cupy"
 
-    def __init__(self, device_type: DeviceTypes = "gpu", device_id: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        device_type: DeviceTypes = "gpu",
+        device_id: int = 0,
+        *,
+        deterministic: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(device_type, device_id, **kwargs)
+        if deterministic is None:
+            deterministic = os.environ.get("THINC_NB_DETERMINISTIC", "") not in {"", "0"}
+        self.deterministic = deterministic
 
     @property
     def xp(self) -> ModuleType:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..kernels import embed as kernels, hashing
 from ..types import Floats2d, Ints1d, Ints2d
 from ._base import OpsBase, check_indices, check_integer, check_overwritable, described
@@ -73,7 +75,11 @@ class EmbeddingOps(OpsBase):
         if width:
             target = self._reals("scatter_add: table", table)
             added = added.astype(target.dtype, copy=False).reshape(rows.size, width)
-            kernels.scatter_add(rows.reshape(-1), added, target.reshape(len(table), width))
+            target_rows = target.reshape(len(table), width)
+            if self._needs_order():
+                self._scatter_add_sorted(target_rows, rows.reshape(-1), added)
+            else:
+                kernels.scatter_add(rows.reshape(-1), added, target_rows)
             self._given(table, target)
 
     def scatter_add_rows(self, table: Floats2d, indices: Ints2d, values: Floats2d) -> None:
@@ -93,8 +99,27 @@ class EmbeddingOps(OpsBase):
                 f"be {(len(rows), table.shape[1])}, got {described(values)}"
             )
         target = self._reals("scatter_add_rows: table", table, 2)
-        kernels.scatter_add_rows(rows, added.astype(target.dtype, copy=False), target)
+        added = added.astype(target.dtype, copy=False)
+        if self._needs_order():
+            self._scatter_add_sorted(target, rows.reshape(-1), added)
+        else:
+            kernels.scatter_add_rows(rows, added, target)
         self._given(table, target)
+
+    def _needs_order(self) -> bool:
+        # The CPU adds one row after the other anyway.
+        return self.deterministic and self.xp is not np
+
+    def _scatter_add_sorted(self, table: Any, indices: Any, values: Any) -> None:
+        """Add values[i // k] to table[indices[i]], of k indices for each row of values, in the order of i."""
+        if indices.size == 0:
+            return
+        xp = self.xp
+        order = indices.argsort().astype("int64", copy=False)  # CuPy's sort is always stable.
+        ordered = indices[order]
+        inner = xp.flatnonzero(ordered[1:] != ordered[:-1]).astype("int64", copy=False) + 1
+        bounds = xp.concatenate([xp.zeros(1, dtype="int64"), inner, xp.full(1, indices.size, dtype="int64")])
+        kernels.scatter_add_sorted(bounds[:-1], bounds[1:], order, ordered, values, table, indices.size // len(values))
 
     def position_encode(self, N: int, D: int, period: int = 10000, out: Floats2d | None = None) -> Floats2d:
         """Sines and cosines of positions 0 … N - 1 in D columns, as in Vaswani et al., 2017: (N, D) float32.

@@ -13,11 +13,22 @@ from .ops import Ops
 
 
 class NumpyOps(Ops):
-    """Operations on numpy arrays. `use_blis` is accepted for Thinc's sake: matrix products are numpy's BLAS's."""
+    """Operations on numpy arrays.
+
+    `use_blis` is accepted for Thinc's sake, matrix products are numpy's BLAS's; `deterministic` for CupyOps' sake:
+    every run gives the same bits anyway.
+    """
 
     name = "numpy"
 
-    def __init__(self, device_type: DeviceTypes = "cpu", device_id: int = -1, *, use_blis: bool = True) -> None:
+    def __init__(
+        self,
+        device_type: DeviceTypes = "cpu",
+        device_id: int = -1,
+        *,
+        use_blis: bool = True,
+        deterministic: bool = True,
+    ) -> None:
         super().__init__(device_type, device_id)
         self.use_blis = use_blis
 

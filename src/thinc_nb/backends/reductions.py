@@ -181,7 +181,8 @@ class ReductionOps(OpsBase):
             raise ValueError(f"{what}: there are {sequences} sequences, but lengths is {described(sizes)}")
         offsets = self.xp.empty(len(sizes) + 1, dtype="int64")
         offsets[0] = 0
-        sizes.cumsum(out=offsets[1:])
+        if len(sizes):
+            sizes.cumsum(out=offsets[1:])
         if len(sizes) and int(sizes.max()) * len(sizes) >= 2**62:
             # Their sum may have wrapped around.
             raise ValueError(f"{what}: lengths must be those of arrays, got {int(sizes.max())}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._compile import rowwise
-from ._words import Int32s1d, Int32s2d, Reals2d, atomic_add, lane, lanes
+from ._words import Int32s1d, Int32s2d, Int64s1d, Reals2d, atomic_add, lane, lanes
 
 ZERO = 0.0
 
@@ -43,3 +43,25 @@ def scatter_add_rows(r: int, indices: Int32s2d, values: Reals2d, table: Reals2d)
         entry = table[indices[r, k]]
         for j in range(lane(), table.shape[1], lanes()):
             atomic_add(entry, j, values[r, j])
+
+
+@rowwise
+def scatter_add_sorted(
+    s: int,
+    starts: Int64s1d,
+    ends: Int64s1d,
+    order: Int64s1d,
+    indices: Int32s1d,
+    values: Reals2d,
+    table: Reals2d,
+    copies: int,
+) -> None:
+    """Both scatters without atomics, so with the same bits every time: indices are sorted, a segment is one row's.
+
+    order[p] is where the p-th index came from, and values[order[p] // copies] what is added for it.
+    """
+    entry = table[indices[starts[s]]]
+    for p in range(starts[s], ends[s]):
+        added = values[order[p] // copies]
+        for j in range(lane(), table.shape[1], lanes()):
+            entry[j] += added[j]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from .._arrays import is_xp_array
+from ..backends import Ops
 from ..model import Model
 from ..types import ArrayXd, FloatsXd, IntsXd
 from ._checks import wrong_type
@@ -44,12 +45,22 @@ def forward(model: Model[Any, Any], X: ArrayXd, is_train: bool) -> tuple[Any, Ca
         dX: ArrayXd = model.ops.alloc(X.shape, dtype=X.dtype)
         if _may_repeat(index):
             # What was taken several times gets the sum.
-            model.ops.xp.add.at(dX, index, dY)
+            add_at(model.ops, dX, index, dY)
         else:
             dX[index] = dY
         return dX
 
     return X[index], backprop
+
+
+def add_at(ops: Ops, array: Any, index: Any, values: Any) -> None:
+    """array[index] += values, where an index may name a place several times."""
+    if array.dtype.char in "fd":
+        # By our own kernel, which can add in order on a GPU too (`deterministic`).
+        places = ops.xp.arange(array.size).reshape(array.shape)[index]
+        ops.scatter_add(array.reshape(-1), places, ops.as_contig(values))
+    else:
+        ops.xp.add.at(array, index, values)
 
 
 def _may_repeat(index: object) -> bool:

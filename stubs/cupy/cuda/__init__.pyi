@@ -4,7 +4,7 @@ from types import TracebackType
 
 from typing_extensions import Self
 
-from . import runtime as runtime
+from . import driver as driver, runtime as runtime
 
 class Device:
     id: int
