@@ -56,6 +56,7 @@ from .layers import (
     SparseLinear,
     SparseLinear_v2,
     Swish,
+    TorchScriptWrapper_v1,
     add,
     array_getitem,
     bidirectional,
@@ -70,6 +71,7 @@ from .layers import (
     noop,
     padded2list,
     premap_ids,
+    pytorch_to_torchscript_wrapper,
     ragged2list,
     reduce_first,
     reduce_last,
@@ -122,7 +124,7 @@ from .schedules import (
     slanted_triangular,
     warmup_linear,
 )
-from .shims import MXNetShim, PyTorchGradScaler, PyTorchShim, Shim
+from .shims import MXNetShim, PyTorchGradScaler, PyTorchShim, Shim, TorchScriptShim
 from .types import ArgsKwargs, Padded, Ragged, Unserializable
 from .util import (
     DataValidationError,
@@ -207,6 +209,8 @@ __all__ = [
     "SparseLinear",
     "SparseLinear_v2",
     "Swish",
+    "TorchScriptShim",
+    "TorchScriptWrapper_v1",
     "Unserializable",
     "add",
     "array_getitem",
@@ -247,6 +251,7 @@ __all__ = [
     "plateau",
     "prefer_gpu",
     "premap_ids",
+    "pytorch_to_torchscript_wrapper",
     "ragged2list",
     "reduce_first",
     "reduce_last",

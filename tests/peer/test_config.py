@@ -13,7 +13,9 @@ CATEGORIES = ("layers", "losses", "optimizers", "schedules", "initializers", "da
 # Refused here, where Thinc lets anything through that then fails.
 STRICTER = {("resizable.v1", "layer"), ("tuplify.v1", "VARIABLE_POSITIONAL_ARGS")}
 # An annotation that Thinc's schema cannot evaluate.
-UNRESOLVED = {("PyTorchWrapper.v2", "device"), ("PyTorchWrapper.v3", "device")}
+UNRESOLVED = {("PyTorchWrapper.v2", "device")} | {
+    ("PyTorchWrapper.v3", key) for key in ("pytorch_model", "device", "deserialize_model")
+}
 VALUES: list[Any] = ["x", "3", 3, -1, 1.5, None, True, [1, 2], [0.5], ["a"], {"a": 1}, {1: 2}, len, [[1.0]]]
 
 

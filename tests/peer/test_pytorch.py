@@ -96,7 +96,9 @@ def test_nodes_are_equal_and_files_load_in_the_other_library(name: str) -> None:
 NAMES = {
     "shims.pytorch": ["PyTorchShim", "default_serialize_torch_model", "default_deserialize_torch_model"],
     "shims.pytorch_grad_scaler": ["PyTorchGradScaler"],
+    "shims.torchscript": ["TorchScriptShim"],
     "layers.lstm": ["PyTorchLSTM"],
+    "layers.torchscriptwrapper": ["TorchScriptWrapper_v1", "pytorch_to_torchscript_wrapper"],
     "layers.pytorchwrapper": [
         "PyTorchRNNWrapper", "PyTorchWrapper", "PyTorchWrapper_v2", "PyTorchWrapper_v3",
         "convert_pytorch_default_inputs", "convert_pytorch_default_outputs", "convert_rnn_inputs",
@@ -144,3 +146,16 @@ def test_scalers_take_the_same_steps() -> None:
         for scaler, tensor in zip(both, unscaled, strict=True):
             scaler.unscale([tensor])
         assert torch.equal(*unscaled)
+
+
+def test_scripts_load_in_the_other_library() -> None:
+    scripts = {}
+    for lib in (ours(), oracle()):
+        scripts[lib.__name__] = lib.pytorch_to_torchscript_wrapper(lib.PyTorchWrapper(module("deep")))
+    mine, theirs = scripts["thinc_nb.api"], scripts["thinc.api"]
+    assert (mine.name, mine.dim_names, list(mine.attrs)) == (theirs.name, theirs.dim_names, list(theirs.attrs))
+    expected = mine.predict(ARRAY)
+    loaded = ours().TorchScriptWrapper_v1(allow_code=True).from_bytes(theirs.to_bytes())
+    np.testing.assert_array_equal(loaded.predict(ARRAY), expected)
+    loaded = oracle().TorchScriptWrapper_v1().from_bytes(mine.to_bytes())
+    np.testing.assert_array_equal(loaded.predict(ARRAY), expected)

@@ -6,5 +6,6 @@ from .mxnet import MXNetShim
 from .pytorch import PyTorchShim
 from .pytorch_grad_scaler import PyTorchGradScaler
 from .shim import Shim
+from .torchscript import TorchScriptShim
 
-__all__ = ["MXNetShim", "PyTorchGradScaler", "PyTorchShim", "Shim"]
+__all__ = ["MXNetShim", "PyTorchGradScaler", "PyTorchShim", "Shim", "TorchScriptShim"]
