@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis profiles, a seeded generator, and the CUDA simulator's process of its own."""
+"""What all tests share: Hypothesis profiles, contracts, a seeded generator, and the CUDA simulator's own process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+
+from thinc_nb.contracts import set_contracts
 
 CUDA_SIM = Path(__file__).parent / "cuda_sim"
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
@@ -33,6 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if CUDA_SIM in item.path.parents:
             item.add_marker(pytest.mark.cuda_sim)
+
+
+@pytest.fixture(autouse=True)
+def contracts_unless_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every layer that a test runs is held to its contract, unless the test is marked `without_contracts`."""
+    set_contracts(request.node.get_closest_marker("without_contracts") is None)
+    yield
+    set_contracts(False)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_import_is_light() -> None:
-    heavy = ("numba", "torch", "cupy", "rich", "matplotlib", "tensorflow", "mxnet")
+    heavy = ("numba", "torch", "cupy", "rich", "matplotlib", "tensorflow", "mxnet", "typeguard")
     code = f"import sys, thinc_nb.api, thinc_nb.layers; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -19,6 +19,8 @@ from .backends import (
     use_ops,
 )
 from .compat import enable_mxnet, enable_tensorflow
+from .contracts import contracts, set_contracts
+from .errors import ContractError
 from .initializers import configure_normal_init, glorot_uniform_init, normal_init, uniform_init, zero_init
 from .layers import (
     LSTM,
@@ -157,6 +159,7 @@ __all__ = [
     "ClippedLinear",
     "Config",
     "ConfigValidationError",
+    "ContractError",
     "CosineDistance",
     "CupyOps",
     "DataValidationError",
@@ -223,6 +226,7 @@ __all__ = [
     "configure_normal_init",
     "constant",
     "constant_then",
+    "contracts",
     "create_init",
     "cyclic_triangular",
     "data_validation",
@@ -267,6 +271,7 @@ __all__ = [
     "resizable",
     "serialize_attr",
     "set_active_gpu",
+    "set_contracts",
     "set_current_ops",
     "set_dropout_rate",
     "siamese",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["InputError", "InputIndexError", "ModelError", "SerializationError", "UnsetError"]
+__all__ = ["ContractError", "InputError", "InputIndexError", "ModelError", "SerializationError", "UnsetError"]
 
 
 class ModelError(Exception):
@@ -32,6 +32,10 @@ class InputError(ModelError, TypeError, ValueError):
 
 class InputIndexError(InputError, IndexError):
     """What a layer was given has no such row, column or item, or names one that the layer does not have."""
+
+
+class ContractError(InputError):
+    """With contracts on: a value at the boundary of a layer is not what the layer promises to take or give."""
 
 
 class SerializationError(ModelError, ValueError):

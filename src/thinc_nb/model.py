@@ -18,6 +18,7 @@ from ._parameters import GradientState, Parameter, arenas_of, lay_out
 from ._pydantic import AcceptsInstances
 from ._tree import change_attr_values, set_dropout_rate, wrap_model_recursive
 from .backends import CupyOps, NumpyOps, Ops, get_current_ops
+from .contracts import follow_environment
 from .serialize import deserialize_attr, serialize_attr
 from .types import InT, OutT
 from .util import DATA_VALIDATION, get_width, validate_fwd_input_output
@@ -474,3 +475,7 @@ if TYPE_CHECKING:
 
     class OverSeq(Model[Ragged | Padded | Sequence[_A] | _A, Any, NI_co, NO_co], Generic[_A, _B, NI_co, NO_co]):
         """A layer from array _A to array _B, lifted over lists, Ragged and Padded: with_array."""
+
+
+# At the end: switching contracts on exchanges methods of Model.
+follow_environment()

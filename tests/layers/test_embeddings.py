@@ -82,6 +82,7 @@ def test_id_outside_the_table_is_named() -> None:
             model.predict(np.array([0, wrong]))
 
 
+@pytest.mark.without_contracts
 @pytest.mark.parametrize("layer", [lambda: HashEmbed(3, 9), lambda: Embed(3, 9)])
 def test_what_is_no_id_is_refused(layer: Any) -> None:
     model = layer().initialize()
@@ -90,11 +91,13 @@ def test_what_is_no_id_is_refused(layer: Any) -> None:
             model.predict(wrong)
 
 
+@pytest.mark.without_contracts
 def test_matrix_of_ids_needs_a_column() -> None:
     with pytest.raises(ValueError, match=r"layer 'hashembed' takes ids of 1 dimension, got int64 \(3, 2\).*column"):
         HashEmbed(3, 9).initialize().predict(IDS)
 
 
+@pytest.mark.without_contracts
 @pytest.mark.parametrize("layer", [lambda: HashEmbed(3, 9), lambda: Embed(3, 9)])
 def test_gradient_of_another_shape_is_refused(layer: Any) -> None:
     model = layer().initialize()

@@ -13,6 +13,9 @@ from thinc_nb import api
 from thinc_nb.api import Linear, Model, NumpyOps, Padded, Ragged
 from thinc_nb.errors import InputError, InputIndexError, UnsetError
 
+# What layers say themselves, contracts say before them.
+pytestmark = pytest.mark.without_contracts
+
 X = np.zeros((3, 4), dtype="f")
 LENGTHS = np.array([2, 1], dtype="i")
 RAGGED = Ragged(X, LENGTHS)

@@ -113,6 +113,7 @@ def test_getitem_is_numpy_s(index: Any) -> None:
     np.testing.assert_array_equal(backprop(Y), expected)
 
 
+@pytest.mark.without_contracts
 def test_getitem_refuses_what_is_no_array() -> None:
     with pytest.raises(TypeError, match="layer 'array-getitem' takes an array, got a list of 1"):
         api.array_getitem(0).predict([X])

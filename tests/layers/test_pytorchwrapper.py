@@ -88,6 +88,7 @@ def test_outputs_may_be_left_out_of_the_gradient() -> None:
     np.testing.assert_array_equal(dB, 0 * B)
 
 
+@pytest.mark.without_contracts
 @pytest.mark.parametrize("dY", [B, (B,), (B[:1], {}), (B, [B]), (B, {"other": B}), ("x", {})])
 def test_a_gradient_of_another_form_than_the_output_is_refused(dY: Any) -> None:
     _, backprop = PyTorchWrapper(Mix()).begin_update((A, B))
@@ -254,6 +255,7 @@ def test_lstm_without_layers_is_noop_and_halves_must_be_whole() -> None:
         PyTorchLSTM(3, 4, bi=True)
 
 
+@pytest.mark.without_contracts
 def test_recurrent_modules_take_padded_only(rng: np.random.Generator) -> None:
     model: Any = PyTorchRNNWrapper(torch.nn.GRU(4, 3))
     with pytest.raises(ValueError, match=r"takes a Padded.*with_padded\(layer\)"):

@@ -73,6 +73,7 @@ def test_gradient_of_an_empty_ragged_keeps_its_width() -> None:
     assert backprop([]).data.shape == (0, 4)
 
 
+@pytest.mark.without_contracts
 @pytest.mark.parametrize(
     ("layer", "bad"),
     [
@@ -135,6 +136,7 @@ def test_empty_sequence_has_no_row_to_take(layer: Any) -> None:
         layer().predict(ragged([2, 0]))
 
 
+@pytest.mark.without_contracts
 @pytest.mark.parametrize("layer", REDUCED)
 def test_gradient_of_a_reduction_has_the_input_s_shape(layer: Any) -> None:
     X = Ragged(np.zeros((3, 2, 2), dtype="f"), np.array([2, 1], dtype="i"))
@@ -325,6 +327,7 @@ def test_lstm_dropout_drops_weights() -> None:
     assert not np.array_equal(first, second)
 
 
+@pytest.mark.without_contracts
 def test_lstm_names_a_wrong_width() -> None:
     with pytest.raises(ValueError, match="layer 'lstm' takes sequences of width 3"):
         api.LSTM(4, 3).initialize().predict(padded([2], 5))

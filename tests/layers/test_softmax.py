@@ -9,6 +9,7 @@ import pytest
 
 from thinc_nb import api
 from thinc_nb.api import Ragged, Softmax_v2
+from thinc_nb.contracts import contracts
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype("f")
 
@@ -59,7 +60,7 @@ def test_activations_take_any_shape(layer: Any) -> None:
         Y, backprop = layer().begin_update(Z)
         assert Y.shape == shape
         assert backprop(Y).shape == shape
-    with pytest.raises(TypeError, match="takes an array, got a Ragged"):
+    with contracts(enabled=False), pytest.raises(TypeError, match="takes an array, got a Ragged"):
         layer().predict(Ragged(X, np.array([5], dtype="i")))
-    with pytest.raises(ValueError, match="must have the shape and dtype"):
+    with contracts(enabled=False), pytest.raises(ValueError, match="must have the shape and dtype"):
         layer().begin_update(X)[1](X[:2])

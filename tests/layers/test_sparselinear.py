@@ -74,6 +74,7 @@ def test_arrays_that_do_not_fit_are_refused(batch: Any) -> None:
         SparseLinear_v2(2, length=64).initialize().predict(batch)
 
 
+@pytest.mark.without_contracts
 def test_what_is_no_batch_is_refused() -> None:
     model = SparseLinear(2, length=64).initialize()
     for wrong in (KEYS, (KEYS, VALUES), (KEYS, None, LENGTHS)):

@@ -5,22 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .._arrays import is_cupy_array, is_xp_array
+from .._described import described
 from ..errors import InputError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
-
-
-def described(X: object) -> str:
-    """How an error names a value: dtype and shape of an array, otherwise the type."""
-    if is_xp_array(X):
-        return f"{X.dtype} {tuple(X.shape)}"
-    if isinstance(X, Ragged):
-        return f"a Ragged of {len(X)} sequences with data {described(X.data)}"
-    if isinstance(X, Padded):
-        return f"a Padded of {len(X)} sequences with data {described(X.data)}"
-    if isinstance(X, (list, tuple)) and X:
-        return f"a {type(X).__name__} of {len(X)}, the first {described(X[0])}"
-    return f"a {type(X).__name__}"
 
 
 def check_rows(model: Model[Any, Any], X: Any, W: ArrayXd) -> Any:

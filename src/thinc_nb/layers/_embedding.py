@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .._arrays import is_xp_array
+from .._described import described
 from ..errors import InputError
 from ..model import Model
 from ..types import Floats1d, Floats2d, FloatsXd
-from ._checks import described, wrong_type
+from ._checks import wrong_type
 from .array_getitem import ints_getitem
 from .chain import chain
 

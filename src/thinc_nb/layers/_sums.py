@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .._arrays import is_xp_array
+from .._described import described
 from ..backends import Ops
 from ..errors import InputError
 from ..types import Padded, Ragged
-from ._checks import described
 
 
 def added(what: str, ops: Ops, a: Any, b: Any) -> Any:

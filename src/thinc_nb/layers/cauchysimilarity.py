@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._described import described
 from ..errors import InputError
 from ..model import Model
 from ..types import NI, Floats1d, Floats2d
 from ..util import get_width
-from ._checks import check_gradient, check_rows, described, wrong_type
+from ._checks import check_gradient, check_rows, wrong_type
 
 
 def CauchySimilarity(nI: NI | None = None) -> Model[tuple[Floats2d, Floats2d], Floats1d, NI, int]:

@@ -10,12 +10,13 @@ import numpy as np
 from typing_extensions import TypeVar
 
 from .._arrays import is_xp_array
+from .._described import described
 from ..backends import Ops
 from ..errors import InputError
 from ..model import Model
 from ..types import Array2d, Ragged
 from ..util import get_width
-from ._checks import check_gradient, described
+from ._checks import check_gradient
 from ._sums import added
 
 A = TypeVar("A", default=Any)

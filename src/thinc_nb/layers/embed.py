@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InputIndexError
 from ..initializers import uniform_init
 from ..model import Model
-from ..types import NO, Floats2d, Ints1d, Ints2d
+from ..types import NO, Floats2d, FloatsXd, Ints1d, Ints2d, IntsXd
 from ..util import get_width
 from ._checks import check_gradient
 from ._dense import Initializer
@@ -46,8 +46,8 @@ def Embed(
 
 
 def forward(
-    model: Model[Ints1d, Floats2d], ids: Ints1d, is_train: bool
-) -> tuple[Floats2d, Callable[[Floats2d], Ints1d]]:
+    model: Model[IntsXd, FloatsXd], ids: IntsXd, is_train: bool
+) -> tuple[FloatsXd, Callable[[FloatsXd], IntsXd]]:
     """Rows of E."""
     ops = model.ops
     E = model.get_param("E")
@@ -58,11 +58,11 @@ def forward(
     if mask is not None:
         Y *= mask
 
-    def backprop(dY: Floats2d) -> Ints1d:
+    def backprop(dY: FloatsXd) -> IntsXd:
         check_gradient(model, dY, Y)
         values: Any = dY if mask is None else dY * mask
         ops.scatter_add_rows(model.grad_buffer("E"), rows, values.reshape((len(rows), E.shape[1])))
-        no_gradient: Ints1d = ops.alloc_i(ids.shape)
+        no_gradient: IntsXd = ops.alloc_i(ids.shape)
         return no_gradient
 
     return Y, backprop

@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 from .. import compat
+from .._described import described
 from .._interop import assert_pytorch_installed
 from ..backends import Ops
 from ..errors import InputError
 from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import NI, NO, Floats1d, Floats2d, Padded
-from ._checks import described, wrong_type
+from ._checks import wrong_type
 from ._dense import Initializer, infer_widths
 from .dropout import draw_mask
 from .noop import noop

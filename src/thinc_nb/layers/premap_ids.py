@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .._arrays import get_array_module, is_xp_array
+from .._described import described
 from ..errors import InputError, InputIndexError
 from ..model import Model
 from ..types import Ints1d, Ints2d
-from ._checks import described, wrong_type
+from ._checks import wrong_type
 
 
 class IdTable(Mapping[int, int]):

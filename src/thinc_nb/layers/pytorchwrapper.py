@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import compat
+from .._described import described
 from .._interop import is_torch_array, is_xp_array, torch2xp, xp2torch
 from ..model import Model
 from ..shims.pytorch import Deserializer, PyTorchShim, Serializer
 from ..shims.pytorch_grad_scaler import PyTorchGradScaler
 from ..types import ArgsKwargs, Padded
 from ..util import convert_recursive
-from ._checks import described, wrong_type
+from ._checks import wrong_type
 
 if TYPE_CHECKING:
     import torch

@@ -6,10 +6,11 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from .._arrays import is_xp_array, to_cpu
+from .._described import described
 from ..errors import InputError, InputIndexError
 from ..model import Model
 from ..types import DTypes, Ints1d, Ints2d
-from ._checks import described, wrong_type
+from ._checks import wrong_type
 
 _NO_TABLE: dict[Any, int] = {}
 

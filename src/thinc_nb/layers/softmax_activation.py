@@ -7,7 +7,7 @@ from typing import Any
 
 from .._arrays import is_xp_array
 from ..model import Model
-from ..types import Floats2d, N
+from ..types import Floats2d, FloatsXd, N
 from ._checks import check_gradient, wrong_type
 
 
@@ -16,14 +16,14 @@ def softmax_activation() -> Model[Floats2d, Floats2d, N, N]:
     return Model("softmax_activation", forward)
 
 
-def forward(model: Model[Any, Any], X: Floats2d, is_train: bool) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
-    """Softmax of each row."""
+def forward(model: Model[Any, Any], X: FloatsXd, is_train: bool) -> tuple[FloatsXd, Callable[[FloatsXd], FloatsXd]]:
+    """Softmax along the last axis."""
     if not is_xp_array(X):
         raise wrong_type(model, "an array", X)
     ops = model.ops
     Y = ops.softmax(X)
 
-    def backprop(dY: Floats2d) -> Floats2d:
+    def backprop(dY: FloatsXd) -> FloatsXd:
         check_gradient(model, dY, Y)
         return ops.backprop_softmax(Y, dY)
 

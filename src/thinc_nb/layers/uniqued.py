@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .._arrays import is_xp_array
+from .._described import described
 from ..errors import InputIndexError
 from ..model import Model
 from ..types import NI, NO, Floats2d, Ints2d
-from ._checks import described, wrong_type
+from ._checks import wrong_type
 from ._sequences import take_over_dims
 
 
@@ -23,7 +24,7 @@ def uniqued(layer: Model[Ints2d, Floats2d, NI, NO], *, column: int = 0) -> Model
     return Model(f"uniqued({layer.name})", forward, init=init, layers=[layer], dims=dims, attrs={"column": column})
 
 
-def forward(model: Model[Ints2d, Floats2d], X: Ints2d, is_train: bool) -> tuple[Floats2d, Callable[[Floats2d], Ints2d]]:
+def forward(model: Model[Ints2d, Floats2d], X: Ints2d, is_train: bool) -> tuple[Floats2d, Callable[[Floats2d], Any]]:
     """The layer on the first row of each value, its output spread over all rows."""
     column: int = model.attrs["column"]
     layer = model.layers[0]

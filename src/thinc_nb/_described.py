@@ -1,0 +1,26 @@
+"""How errors name a value."""
+
+from __future__ import annotations
+
+from ._arrays import is_cupy_array, is_xp_array
+from .types import Padded, Ragged
+
+
+def described(X: object) -> str:
+    """Dtype and shape of an array, otherwise the type, with what is in it."""
+    if is_xp_array(X):
+        return f"{X.dtype} {tuple(X.shape)}"
+    if isinstance(X, Ragged):
+        return f"a Ragged of {len(X)} sequences with data {described(X.data)}"
+    if isinstance(X, Padded):
+        return f"a Padded of {len(X)} sequences with data {described(X.data)}"
+    if isinstance(X, (list, tuple)) and X:
+        return f"a {type(X).__name__} of {len(X)}, the first {described(X[0])}"
+    if X is None:
+        return "None"
+    return f"a {type(X).__name__}"
+
+
+def place_of(X: object) -> str:
+    """Where an array is."""
+    return "a GPU" if is_cupy_array(X) else "the CPU"

@@ -1,0 +1,106 @@
+"""Run-time contracts: what crosses the boundary of a layer is held to the annotations of its forward function.
+
+Inside ``with contracts():``, after ``set_contracts(True)``, or with the environment variable ``THINC_NB_CONTRACTS=1``,
+the four values of each layer are checked: X, Y, the gradient dY that the callback is given, and the dX that it returns.
+A ContractError says where. What is checked, and what is not, is in docs/contracts.md.
+
+Off, nothing is checked and nothing is paid: the methods of `Model` are exchanged, not asked. typeguard, which does the
+checking, is imported when contracts are first switched on.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+__all__ = ["active", "contracts", "set_contracts"]
+
+VARIABLE: Final = "THINC_NB_CONTRACTS"
+
+
+class _Block:
+    """A ``with contracts()`` that is running. A context may hold one that has ended: tasks copy their context."""
+
+    __slots__ = ("enabled", "is_open", "outer")
+
+    def __init__(self, enabled: bool, outer: _Block | None) -> None:
+        self.enabled = enabled
+        self.is_open = True
+        self.outer = outer
+
+
+_innermost: ContextVar[_Block | None] = ContextVar("thinc_nb_contracts", default=None)
+_lock = threading.Lock()
+_default = False  # of threads and tasks that are in no block
+_enabled_blocks = 0  # of all threads
+_installed = False
+
+
+def active() -> bool:
+    """Whether layers that run here, in this thread or asyncio task, are checked."""
+    if not _installed:
+        return False
+    block = _open(_innermost.get())
+    return _default if block is None else block.enabled
+
+
+@contextmanager
+def contracts(enabled: bool = True) -> Iterator[None]:
+    """Check the boundaries of all layers that run inside the block, or with ``enabled=False`` check none.
+
+    The block is that of one thread or asyncio task (tasks that it starts inherit it). Callbacks of layers that ran
+    inside it check their gradients after it, too. ContractError for what breaks a contract.
+    """
+    outer = _open(_innermost.get())
+    block = _Block(enabled, outer)
+    if enabled:
+        _update(blocks=1)
+    _innermost.set(block)
+    try:
+        yield
+    finally:
+        block.is_open = False
+        if enabled:
+            _update(blocks=-1)
+        # A generator may be closed in another context, or while a later block runs: that one stays.
+        if _innermost.get() is block:
+            _innermost.set(outer)
+
+
+def set_contracts(enabled: bool) -> None:
+    """Switch contracts on or off for all threads and tasks that are in no ``with contracts()`` block."""
+    _update(default=enabled)
+
+
+def follow_environment() -> None:
+    """Switch contracts on if the environment asks for it."""
+    if os.environ.get(VARIABLE, "0") not in ("", "0"):
+        set_contracts(True)
+
+
+def _open(block: _Block | None) -> _Block | None:
+    while block is not None and not block.is_open:
+        block = block.outer
+    return block
+
+
+def _update(blocks: int = 0, default: bool | None = None) -> None:
+    """Count blocks or change the default, then exchange the methods of `Model` if it has become necessary."""
+    global _default, _enabled_blocks, _installed
+    if blocks > 0 or default:
+        # Not below: another thread may hold the import's lock, and wait for ours.
+        from . import _boundary as _boundary
+    with _lock:
+        _enabled_blocks += blocks
+        if default is not None:
+            _default = default
+        wanted = _default or _enabled_blocks > 0
+        if wanted != _installed:
+            from ._boundary import exchange_methods
+
+            exchange_methods(wanted)
+            _installed = wanted

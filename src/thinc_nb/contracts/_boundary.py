@@ -1,0 +1,314 @@
+"""The methods that `Model` has while contracts are on anywhere, and what they check."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+
+from .._arrays import is_cupy_array, is_xp_array
+from .._described import described, place_of
+from .._tree import locate
+from .._wording import fitting_width
+from ..errors import ContractError
+from ..model import Model
+from ..types import Padded, Ragged
+from . import active
+from ._annotations import promises_of, unaliased
+from ._messages import contract_error, hint_for, likely_member, type_name
+from ._predicates import predicate_of
+from ._types import complaint, padded_problem, prepared, ragged_problem
+
+Node = Model[Any, Any]
+
+FLOATS: Final = "fde"
+
+
+class Expectation:
+    """One annotation, made ready for checking."""
+
+    __slots__ = ("accepts", "annotation", "checked")
+
+    def __init__(self, annotation: Any, checked: Any) -> None:
+        self.annotation = unaliased(annotation)
+        self.checked = checked
+        self.accepts = predicate_of(annotation) or _never
+
+    def require(self, model: Node, what: str, value: object, floats: str) -> None:
+        """ContractError if typeguard does not take the value either."""
+        if complaint(value, self.checked, floats) is None:
+            return
+        likely = likely_member(self.annotation, value)
+        reason = complaint(value, prepared(likely), floats)
+        if likely is self.annotation and " | " in type_name(likely):
+            reason = None  # it is none of them, which the error says without
+        raise contract_error(
+            model, what, f"{type_name(likely)} as", value, reason, hint_for(likely, value, floats, what)
+        )
+
+
+def _never(value: object) -> bool:
+    return False
+
+
+class Contract:
+    """What is expected of the four values; None where nothing is."""
+
+    __slots__ = ("X", "Y", "dX", "dY")
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        promises = promises_of(forward)
+        self.X = _expectation(promises.X)
+        self.Y = _expectation(promises.Y)
+        self.dY = _expectation(promises.dY)
+        self.dX = _expectation(promises.dX)
+
+
+def _expectation(annotation: Any) -> Expectation | None:
+    with suppress(Exception):
+        checked = prepared(annotation)
+        return None if checked is Any else Expectation(annotation, checked)
+    return None
+
+
+# By the id of the forward function: it may not be hashable, and must not be kept alive.
+_contracts: dict[int, tuple[weakref.ref[Any], Contract]] = {}
+
+
+def contract_of(forward: Callable[..., Any]) -> Contract:
+    """The contract of a forward function, read once."""
+    key = id(forward)
+    known = _contracts.get(key)
+    if known is not None and known[0]() is forward:
+        return known[1]
+    contract = Contract(forward)
+    with suppress(TypeError):  # of an object that cannot be referred to weakly
+        _contracts[key] = (weakref.ref(forward, lambda _: _contracts.pop(key, None)), contract)
+    return contract
+
+
+def run(model: Node, X: Any, is_train: bool) -> tuple[Any, Any]:
+    """Run forward with X and Y checked, and give a callback that checks dY and dX."""
+    contract = contract_of(model._func)
+    try:
+        expected = contract.X
+        # Of layers that only run others, as chain does, the others are asked.
+        is_asked = expected is not None or not model._layers
+        if expected is None or not expected.accepts(X):
+            _require(model, "X", expected, X, FLOATS)
+        if is_asked:
+            if model._params:
+                _check_weights(model, expected, X)
+            width = model._dims.get("nI")
+            if width is not None:
+                _check_width(model, "X", "nI", width, X)
+        result = model._func(model, X, is_train=is_train)
+        if type(result) is not tuple or len(result) != 2:
+            _check_pair(model, result)
+        Y, callback = result
+        expected = contract.Y
+        if expected is None or not expected.accepts(Y):
+            _require(model, "Y", expected, Y, "f" + _float_chars(model, X))
+        if is_asked:
+            width = model._dims.get("nO")
+            if width is not None:
+                _check_width(model, "Y", "nO", width, Y)
+        if is_train and not callable(callback):
+            raise ContractError(f"layer {model.name!r} promises a callback beside Y, got {described(callback)}")
+    except Exception as error:
+        locate(error, model)
+        raise
+    return Y, callback
+
+
+def _require(model: Node, what: str, expected: Expectation | None, value: Any, floats: str) -> None:
+    if expected is not None:
+        expected.require(model, what, value, floats)
+    elif type(value) is Ragged and (problem := ragged_problem(value)):
+        raise contract_error(model, what, "Ragged as", value, problem)
+    elif type(value) is Padded and (problem := padded_problem(value)):
+        raise contract_error(model, what, "Padded as", value, problem)
+
+
+def _check_pair(model: Node, result: object) -> None:
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        raise ContractError(
+            f"layer {model.name!r} promises the pair (Y, backprop), got {described(result)}\n"
+            "  hint: forward returns its output and a function from dY to dX"
+        )
+
+
+def _float_chars(model: Node, X: Any) -> str:
+    """The dtypes that a layer may give floats in, beside float32: those of the weights in it and of its input."""
+    parameters = (parameter for node in model.walk() for parameter in node._params.values())
+    chars = {parameter.value.dtype.char for parameter in parameters if parameter.value is not None}
+    chars.update(array.dtype.char for array in _arrays(X))
+    return "".join(sorted(chars & {"d", "e"}))
+
+
+def _arrays(X: Any) -> list[Any]:
+    if isinstance(X, (Ragged, Padded)):
+        return _arrays(X.data)
+    if isinstance(X, (list, tuple)):
+        return [array for item in X for array in _arrays(item)]
+    return [X] if is_xp_array(X) else []
+
+
+def _check_weights(model: Node, expected: Expectation | None, X: Any) -> None:
+    """Input is where the weights are, and where floats are asked for it has their dtype."""
+    W = next(iter(model._params.values())).value
+    if W is None:
+        return
+    if type(X) is np.ndarray and type(W) is np.ndarray:
+        if X.dtype is W.dtype:
+            return
+        asks_for_floats = expected is not None and getattr(expected.annotation, "kind", None) == "f"
+        if asks_for_floats and X.dtype != W.dtype and W.dtype.kind == "f":
+            hint = f"convert it, X.astype({str(W.dtype)!r})"
+            raise contract_error(model, "X", f"{W.dtype}, the dtype of its weights, as", X, hint=hint)
+        return
+    for array in _arrays(X):
+        if is_cupy_array(array) != is_cupy_array(W):
+            hint = "bring it there, model.ops.asarray(X), or move the model, to_cpu() or to_gpu(0)"
+            where, place = place_of(W), place_of(array)
+            raise contract_error(
+                model, "X", f"an array on {where}, where its weights are, as", X, f"is on {place}", hint
+            )
+
+
+def _check_width(model: Node, what: str, dim: str, width: int, value: Any) -> None:
+    """The last axis of a table of floats; of other values nothing is known."""
+    kind = type(value)
+    if kind is Ragged:
+        if len(value.data_shape) == 2:
+            _check_width(model, what, dim, width, value.data)
+        return
+    if kind is list or kind is tuple:
+        if kind is list:
+            for item in value:
+                _check_width(model, what, dim, width, item)
+        return
+    rank = 2
+    if kind is Padded:
+        value, rank = value.data, 3
+    if not is_xp_array(value) or value.ndim != rank or value.shape[-1] == width or value.dtype.kind != "f":
+        return
+    # Lists and Padded without sequences have no width.
+    if value.size or value.shape[-1]:
+        hint = fitting_width(value.shape[-1], dim) if what == "X" else None
+        raise contract_error(model, what, f"width {width} ({dim}) of", value, hint=hint)
+
+
+def checked_callback(model: Node, callback: Callable[..., Any], X: Any, Y: Any) -> Callable[..., Any]:
+    """The callback, with dY and dX checked. A gradient looks like the value that it is the gradient of."""
+    contract = contract_of(model._func)
+    # Lists may be changed by who has them.
+    X = list(X) if type(X) is list else X
+    Y = list(Y) if type(Y) is list else Y
+
+    def backprop(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if args:
+                _check_gradient(model, "dY", contract.dY, args[0], "Y", Y)
+            dX = callback(*args, **kwargs)
+            _check_gradient(model, "dX", contract.dX, dX, "X", X)
+        except Exception as error:
+            locate(error, model)
+            raise
+        return dX
+
+    return backprop
+
+
+def _check_gradient(model: Node, what: str, expected: Expectation | None, gradient: Any, of: str, value: Any) -> None:
+    if type(value) is np.ndarray and value.dtype.kind == "f":
+        if type(gradient) is np.ndarray and gradient.shape == value.shape and gradient.dtype == value.dtype:
+            return
+        if gradient is None and (expected is None or expected.accepts is _never):
+            return
+        _check_alike(model, what, gradient, of, value)
+    elif gradient is not None or expected is not None:
+        if expected is None or not expected.accepts(gradient):
+            _require(model, what, expected, gradient, FLOATS)
+        if gradient is not None:
+            _check_alike(model, what, gradient, of, value)
+
+
+def _check_alike(model: Node, what: str, gradient: Any, of: str, value: Any) -> None:
+    """That the arrays of floats in a value have gradients of their shape, dtype and device."""
+    if is_xp_array(value):
+        if value.dtype.kind == "f":
+            _check_array_alike(model, what, gradient, of, value)
+    elif isinstance(value, (Ragged, Padded)):
+        if value.data.dtype.kind != "f":
+            return
+        if type(gradient) is not type(value):
+            raise contract_error(model, what, f"{described(value)}, like {of}, as", gradient)
+        _check_array_alike(model, what, gradient.data, of, value.data)
+        if not np.array_equal(*map(_on_host, (gradient.lengths, value.lengths))):
+            raise contract_error(model, what, f"the lengths of {of} of", gradient, "has others")
+    elif isinstance(value, (list, tuple)) and _has_floats(value):
+        if not isinstance(gradient, (list, tuple)) or len(gradient) != len(value):
+            raise contract_error(model, what, f"{described(value)}, like {of}, as", gradient)
+        for part, item in zip(gradient, value, strict=True):
+            if part is not None:
+                _check_alike(model, what, part, of, item)
+
+
+def _check_array_alike(model: Node, what: str, gradient: Any, of: str, value: Any) -> None:
+    if is_xp_array(gradient) and is_cupy_array(gradient) == is_cupy_array(value):
+        if gradient.shape == value.shape and gradient.dtype == value.dtype:
+            return
+        # An empty batch may have lost its width.
+        if gradient.size == 0 and value.size == 0 and gradient.ndim == value.ndim:
+            return
+    hint = None
+    if is_xp_array(gradient) and gradient.shape == value.shape:
+        hint = f"convert it, {what}.astype({str(value.dtype)!r})"
+        if is_cupy_array(gradient) != is_cupy_array(value):
+            hint = f"{of} is on {place_of(value)}, the gradient on {place_of(gradient)}"
+    raise contract_error(model, what, f"{described(value)}, like {of}, as", gradient, hint=hint)
+
+
+def _has_floats(value: Any) -> bool:
+    return any(array.dtype.kind == "f" for array in _arrays(value))
+
+
+def _on_host(array: Any) -> Any:
+    return array.get() if is_cupy_array(array) else array
+
+
+# The methods.
+
+
+def _call(self: Node, X: Any, is_train: bool) -> Any:
+    if not active():
+        return _PLAIN["__call__"](self, X, is_train)
+    Y, callback = run(self, X, is_train)
+    return Y, checked_callback(self, callback, X, Y) if callable(callback) else callback
+
+
+def _begin_update(self: Node, X: Any) -> Any:
+    if not active():
+        return _PLAIN["begin_update"](self, X)
+    Y, callback = run(self, X, True)
+    return Y, checked_callback(self, callback, X, Y)
+
+
+def _predict(self: Node, X: Any) -> Any:
+    if not active():
+        return _PLAIN["predict"](self, X)
+    return run(self, X, False)[0]
+
+
+_PLAIN: dict[str, Callable[..., Any]] = {name: getattr(Model, name) for name in ("__call__", "begin_update", "predict")}
+_CHECKED: dict[str, Callable[..., Any]] = {"__call__": _call, "begin_update": _begin_update, "predict": _predict}
+
+
+def exchange_methods(checked: bool) -> None:
+    """Give `Model` the methods that check, or its own again."""
+    for name, method in (_CHECKED if checked else _PLAIN).items():
+        setattr(Model, name, method)
