@@ -15,6 +15,7 @@ import pytest
 
 from thinc_nb.errors import UnsetError
 from thinc_nb.model import Model, create_init
+from thinc_nb.optimizers import SGD
 from thinc_nb.types import Floats2d, FloatsXd
 
 
@@ -190,9 +191,35 @@ def test_writing_into_a_zero_gradient_in_place_counts() -> None:
     assert model.get_grad("W").tolist() == [6, 1, 1]
 
 
-def test_set_grad_copies() -> None:
+def test_set_grad_keeps_the_array_and_inc_grad_adds_to_it() -> None:
+    """As in Thinc. What is added is copied."""
+    model = node(params={"W": ones(3), "V": ones(3)}).initialize()
+    dW, more = ones(3), ones(3)
+    model.inc_grad("W", more)
+    model.set_grad("W", dW)
+    model.inc_grad("W", more)
+    assert model.get_grad("W") is dW
+    assert (dW.tolist(), more.tolist()) == ([2, 2, 2], [1, 1, 1])
+    model.inc_grad("V", more)
+    model.finish_update(SGD(0.5, grad_clip=0.0))
+    assert model.get_param("W").tolist() == [0, 0, 0]
+    assert model.get_param("V").tolist() == [0.5, 0.5, 0.5]
+    assert dW.tolist() == [0, 0, 0]
+    assert model.has_grad("W") is None
+
+
+def test_set_grad_to_none_drops_it() -> None:
     model = node(params={"W": ones(3)})
-    dW = ones(3)
+    model.set_grad("W", ones(3))
+    model.set_grad("W", None)
+    assert model.has_grad("W") is False
+    model.inc_grad("W", ones(3))
+    assert model.get_grad("W").tolist() == [1, 1, 1]
+
+
+def test_set_grad_copies_what_has_another_dtype() -> None:
+    model = node(params={"W": ones(3)})
+    dW: Any = ones(3).astype("float64")
     model.inc_grad("W", dW)
     model.set_grad("W", dW * 4)
     assert model.get_grad("W").tolist() == [4, 4, 4]

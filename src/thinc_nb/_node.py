@@ -157,12 +157,16 @@ class NodeData:
         parameter = self._params.get(name)
         return None if parameter is None else parameter.read_grad()
 
-    def set_grad(self, name: str, value: FloatsXd) -> None:
-        """Set the gradient to a copy of `value`, which must have the shape of the weights.
+    def set_grad(self, name: str, value: FloatsXd | None) -> None:
+        """Set the gradient, which must have the shape of the weights, or with None have none.
 
-        ValueError for another shape, UnsetError for an undeclared name.
+        The model keeps `value` itself (a copy if its dtype is another): the optimizer zeroes it. ValueError for another
+        shape, UnsetError for an undeclared name.
         """
         parameter = self._parameter_for_grad(name, value)
+        if value is None:
+            parameter.drop_grad()
+            return
         expected = parameter.grad if parameter.value is None else parameter.value
         if expected is not None and expected.shape != value.shape:
             raise self._bad_grad(name, value, expected)
@@ -210,7 +214,7 @@ class NodeData:
         parameter = self._params.get(name)
         if parameter is None:
             raise self._unset("parameter", name, False, "a gradient belongs to a declared parameter")
-        if parameter.value is None and parameter.grad is None and not is_xp_array(value):
+        if value is not None and not is_xp_array(value):
             raise TypeError(
                 f"the gradient of {name!r} of model {self.name!r} must be an array, got {type(value).__name__}"
             )

@@ -14,7 +14,8 @@ does what it says, and its last line brings the parameter home, because `W` is t
 copied into place, the first call would have changed `W` itself. Only `lay_out` leaves the arrays behind that it was
 given.
 
-Gradients are stored by value: they are added to, so they always have memory of their own, beside the weights.
+What is added to a gradient is copied, to memory beside the weights. Only `set_grad` keeps the array that it is given,
+as Thinc does; the optimizer is then called for that parameter alone.
 
 Parameters that share memory (tied weights) stay where they are, so that they stay tied. A block knows nothing of its
 parameters and there is no registry: when the models die, so does the memory.
@@ -98,13 +99,14 @@ class Home(NamedTuple):
 class Parameter:
     """One weight array and its gradient; either may be missing. The gradient has the shape and dtype of the weights."""
 
-    __slots__ = ("grad", "home", "state", "value")
+    __slots__ = ("grad", "grad_is_given", "home", "state", "value")
 
     def __init__(self, value: FloatsXd | None = None) -> None:
         self.value = value
         self.grad: FloatsXd | None = None
         self.state = GradientState.CLEAN
         self.home: Home | None = None
+        self.grad_is_given = False
 
     @property
     def is_home(self) -> bool:
@@ -127,7 +129,7 @@ class Parameter:
         self.home = home
         old = self.grad
         if old is not None:
-            self.grad = home.gradient()
+            self.grad, self.grad_is_given = home.gradient(), False
             if self.state is GradientState.WRITTEN:
                 self.grad[...] = old
             else:
@@ -149,7 +151,7 @@ class Parameter:
         else:
             like = like if self.value is None else self.value
             grad = _aligned_zeros(like.size, like=like).reshape(like.shape)
-        self.grad, self.state = grad, GradientState.CLEAN
+        self.grad, self.state, self.grad_is_given = grad, GradientState.CLEAN, False
         return grad
 
     def add_grad(self, value: FloatsXd) -> None:
@@ -162,16 +164,23 @@ class Parameter:
         self.state = GradientState.WRITTEN
 
     def set_grad(self, value: FloatsXd) -> None:
-        """Replace the gradient by a copy of `value`."""
-        self.need_grad(value)[...] = value
+        """Hold `value` itself as the gradient, or a copy if the weights are of another dtype or device."""
+        if (self.value is None or _alike(self.value, value)) and value.flags.c_contiguous and _is_writeable(value):
+            self.grad, self.grad_is_given = value, True
+        else:
+            self.need_grad(value)[...] = value
         self.state = GradientState.WRITTEN
+
+    def drop_grad(self) -> None:
+        """Have no gradient."""
+        self.grad, self.state, self.grad_is_given = None, GradientState.CLEAN, False
 
     def restorer(self) -> Callable[[], None]:
         """A function that gives the parameter back the arrays that it holds now."""
-        value, grad, state, home = self.value, self.grad, self.state, self.home
+        value, grad, state, home, given = self.value, self.grad, self.state, self.home, self.grad_is_given
 
         def restore() -> None:
-            self.value, self.grad, self.state, self.home = value, grad, state, home
+            self.value, self.grad, self.state, self.home, self.grad_is_given = value, grad, state, home, given
 
         return restore
 
@@ -199,6 +208,7 @@ class Parameter:
     def __setstate__(self, state: tuple[FloatsXd | None, FloatsXd | None, GradientState]) -> None:
         self.value, self.grad, self.state = state
         self.home = None
+        self.grad_is_given = False
 
 
 class Span(NamedTuple):
@@ -257,7 +267,8 @@ def arenas_of(model: Model[Any, Any]) -> list[Arena]:
     """
     found: dict[int, tuple[Block, list[tuple[tuple[int, str], Parameter]]]] = {}
     for key, parameter in _parameters_of(model):
-        if parameter.home is not None and parameter.is_home:
+        has_given_grad = parameter.grad_is_given and parameter.grad is not None
+        if parameter.home is not None and parameter.is_home and not has_given_grad:
             block = parameter.home.block
             found.setdefault(id(block), (block, []))[1].append((key, parameter))
     return [Arena(block, members) for block, members in found.values()]
@@ -361,6 +372,10 @@ def _extent(array: Any) -> tuple[int, int]:
         else:
             high += (length - 1) * stride
     return low, high
+
+
+def _is_writeable(array: Any) -> bool:
+    return bool(getattr(array.flags, "writeable", True))  # arrays of CuPy have no such flag
 
 
 def _device(array: Any) -> tuple[str, int]:

@@ -16,7 +16,10 @@ from .backends import (
     get_current_ops,
     get_ops,
     set_current_ops,
+    set_gpu_allocator,
     use_ops,
+    use_pytorch_for_gpu_memory,
+    use_tensorflow_for_gpu_memory,
 )
 from .compat import enable_mxnet, enable_tensorflow
 from .contracts import contracts, set_contracts
@@ -274,6 +277,7 @@ __all__ = [
     "set_contracts",
     "set_current_ops",
     "set_dropout_rate",
+    "set_gpu_allocator",
     "siamese",
     "sigmoid_activation",
     "slanted_triangular",
@@ -287,6 +291,8 @@ __all__ = [
     "uniform_init",
     "uniqued",
     "use_ops",
+    "use_pytorch_for_gpu_memory",
+    "use_tensorflow_for_gpu_memory",
     "warmup_linear",
     "with_array",
     "with_array2d",

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["ContractError", "InputError", "InputIndexError", "ModelError", "SerializationError", "UnsetError"]
+__all__ = [
+    "ContractError",
+    "InputError",
+    "InputIndexError",
+    "LengthsError",
+    "ModelError",
+    "SerializationError",
+    "UnsetError",
+]
 
 
 class ModelError(Exception):
@@ -36,6 +44,13 @@ class InputIndexError(InputError, IndexError):
 
 class ContractError(InputError):
     """With contracts on: a value at the boundary of a layer is not what the layer promises to take or give."""
+
+
+class LengthsError(ModelError, ValueError, IndexError, AssertionError):
+    """Lengths of sequences are negative, or do not add up to the number of rows.
+
+    Thinc raises each of the three builtin errors for it, in different operations; this is all of them.
+    """
 
 
 class SerializationError(ModelError, ValueError):

@@ -311,7 +311,7 @@ class CosineDistance(Loss[Floats2d, Floats2d, Floats2d, float]):
             losses[abs(truths).sum(axis=1) == 0] = 0.0
         if self.normalize:
             losses /= max(1, guesses.shape[0])
-        return float(losses.sum())
+        return np.float64(float(losses.sum()))
 
 
 def _is_outside(probabilities: FloatsXd) -> bool:
@@ -319,7 +319,8 @@ def _is_outside(probabilities: FloatsXd) -> bool:
 
 
 def _sum_of_squares(grad: FloatsXd) -> float:
-    return float((grad * grad).sum())
+    # A float that has what the numbers of numpy have, such as item(): programs use it.
+    return np.float64(float((grad * grad).sum()))
 
 
 def _check_same_shape(what: str, guesses: FloatsXd, truths: FloatsXd) -> None:

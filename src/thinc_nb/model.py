@@ -204,7 +204,11 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
                 weights, new_grad = optimizer((node.id, name), node.get_param(name), grad)
                 node.set_param(name, weights)
                 if new_grad is not grad and new_grad is not None:
-                    node.set_grad(name, new_grad)
+                    if parameter.grad is grad and new_grad.shape == grad.shape:
+                        grad[...] = new_grad
+                        parameter.state = GradientState.WRITTEN
+                    else:
+                        node.set_grad(name, new_grad)
                 if clears or not grad.any():
                     parameter.state = GradientState.CLEAN
 

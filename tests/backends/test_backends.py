@@ -83,6 +83,7 @@ def test_an_allocator_is_made_once_and_set(monkeypatch):
     cuda = SimpleNamespace(MemoryPool=MemoryPool, set_allocator=current.append)
     monkeypatch.setattr("thinc_nb.compat.has_cupy", True, raising=False)
     monkeypatch.setattr("thinc_nb.compat.cupy", SimpleNamespace(cuda=cuda), raising=False)
+    monkeypatch.setattr("thinc_nb.compat.has_tensorflow", True, raising=False)
     context = copy_context()
     context.run(use_pytorch_for_gpu_memory)
     context.run(use_tensorflow_for_gpu_memory)
@@ -93,6 +94,8 @@ def test_an_allocator_is_made_once_and_set(monkeypatch):
 
 def test_an_allocator_without_cupy_changes_nothing_and_an_unknown_one_is_refused(monkeypatch):
     monkeypatch.setattr("thinc_nb.compat.has_cupy", False, raising=False)
-    use_pytorch_for_gpu_memory()
+    set_gpu_allocator("pytorch")
+    with pytest.raises(ImportError, match="enable_tensorflow"):
+        use_tensorflow_for_gpu_memory()
     with pytest.raises(ValueError, match="Invalid 'gpu_allocator' argument: 'xx'"):
         set_gpu_allocator("xx")

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from .. import compat
+from .._interop import assert_pytorch_installed, assert_tensorflow_installed
 from ..kernels import get_num_threads, set_num_threads
 from ._cupy_allocators import cupy_pytorch_allocator, cupy_tensorflow_allocator
 from .cupy_ops import CupyOps
@@ -119,10 +120,12 @@ def set_gpu_allocator(allocator: str) -> None:
 
 
 def use_pytorch_for_gpu_memory() -> None:
-    """Let CuPy take its memory from PyTorch's pool. ImportError, from the first allocation, if that is missing."""
+    """Let CuPy take its memory from PyTorch's pool. ImportError if that is missing."""
+    assert_pytorch_installed()
     set_gpu_allocator("pytorch")
 
 
 def use_tensorflow_for_gpu_memory() -> None:
-    """Let CuPy take its memory from TensorFlow's pool. ImportError, from the first allocation, if that is missing."""
+    """Let CuPy take its memory from TensorFlow's pool. ImportError if that is missing, or not enabled."""
+    assert_tensorflow_installed()
     set_gpu_allocator("tensorflow")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import is_xp_array, to_cpu
+from ..errors import InputError, LengthsError
 from ..kernels import Kernel
 from ..types import DeviceTypes
 
@@ -75,7 +76,7 @@ class OpsBase:
         if not X.dtype.isnative:
             X = X.astype(X.dtype.newbyteorder("="))
         if ndim is not None and X.ndim != ndim:
-            raise ValueError(f"{what} must have {ndim} dimensions, got {described(X)}")
+            raise InputError(f"{what} must have {ndim} dimensions, got {described(X)}")
         return X
 
     def _same_dtype(self, *arrays: Any) -> tuple[Any, ...]:
@@ -141,14 +142,14 @@ def check_indices(what: str, indices: Any, bound: int, things: str = "rows") -> 
 
 
 def check_lengths(what: str, lengths: Any, rows: int) -> None:
-    """ValueError unless the lengths of sequences are not negative and add up to the number of rows."""
+    """LengthsError (a ValueError) unless the lengths of sequences are not negative and add up to the number of rows."""
     if lengths.size and int(lengths.min()) < 0:
         position = int((lengths < 0).nonzero()[0][0])
-        raise ValueError(f"{what}: lengths must not be negative, got {int(lengths[position])} at position {position}")
+        raise LengthsError(f"{what}: lengths must not be negative, got {int(lengths[position])} at position {position}")
     # In float64, where the sum of 64-bit lengths cannot wrap to the right number.
     total = int(lengths.sum(dtype="float64"))
     if total != rows:
-        raise ValueError(f"{what}: lengths add up to {total}, but there are {rows} rows")
+        raise LengthsError(f"{what}: lengths add up to {total}, but there are {rows} rows")
 
 
 def check_integer(what: str, value: Any, lowest: int, highest: int = 2**31 - 1) -> int:
