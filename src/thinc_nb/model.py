@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -24,9 +24,11 @@ from .types import InT, OutT
 from .util import DATA_VALIDATION, get_width, validate_fwd_input_output
 
 if TYPE_CHECKING:
+    from contextlib import _GeneratorContextManager  # a context manager that can also decorate a function
+
     from .optimizers import Optimizer
     from .shims.shim import Shim
-    from .types import FloatsXd, Padded, Ragged
+    from .types import ArrayXd, FloatsXd, Padded, Ragged
 
 __all__ = [
     "Model",
@@ -388,7 +390,7 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
     # Operators
 
     @classmethod
-    def define_operators(cls, operators: Mapping[str, Callable[..., Any]]) -> AbstractContextManager[None]:
+    def define_operators(cls, operators: Mapping[str, Callable[..., Any]]) -> _GeneratorContextManager[None]:
         """Bind functions of two models to operators inside a ``with`` block: ``{">>": chain, "|": concatenate}``.
 
         All of ``+ - * @ / // % ** << >> & ^ |``. An inner block replaces all bindings of an outer one until it ends.
@@ -476,6 +478,9 @@ if TYPE_CHECKING:
     # Shapes of polymorphic layers, for the type checker; the objects are plain models.
     class Endo(Model[_Dom, Any, NI_co, NO_co], Generic[_Dom, NI_co, NO_co]):
         """Gives what it is given: Dropout, LayerNorm, with_padded ..."""
+
+    class FromList(Model[Sequence[ArrayXd], Any, NI_co, NO_co], Generic[NI_co, NO_co]):
+        """Gives one array, of the type of those in the list that it is given: list2array."""
 
     class OverSeq(Model[Ragged | Padded | Sequence[_A] | _A, Any, NI_co, NO_co], Generic[_A, _B, NI_co, NO_co]):
         """A layer from array _A to array _B, lifted over lists, Ragged and Padded: with_array."""

@@ -13,7 +13,7 @@ from ._sums import added
 
 
 def bidirectional(
-    l2r: Model[Padded, Padded, NI, NO], r2l: Model[Padded, Padded] | None = None
+    l2r: Model[Padded, Padded, NI, NO], r2l: Model[Padded, Padded, NI, Any] | None = None
 ) -> Model[Padded, Padded, NI, Any]:
     """The outputs of two layers on each sequence, beside each other.
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model import Model
-from ..types import ArrayXd, ListXd
+from ..types import ArrayXd, ListXd, N
 from ._checks import wrong_type
 from ._sequences import lengths_of
-from ._typing import ArrT
+
+if TYPE_CHECKING:
+    from ..model import FromList
 
 
-def list2array() -> Model[list[ArrT], ArrT]:
+def list2array() -> FromList[N, N]:
     """The sequences one after the other: k arrays (n_i, …) → (sum of n_i, …)."""
-    model: Model[Any, Any] = Model("list2array", forward)
-    return model
+    model: Any = Model("list2array", forward)
+    joined: FromList[N, N] = model
+    return joined
 
 
 def forward(model: Model[Any, Any], Xs: ListXd, is_train: bool) -> tuple[ArrayXd, Callable[[ArrayXd], ListXd]]:

@@ -8,6 +8,7 @@ from typing import Any
 from typing_extensions import TypeVar
 
 from ..model import Model
+from ..types import NI, NO
 from ._checks import wrong_type
 
 A = TypeVar("A", default=Any)
@@ -15,7 +16,7 @@ B = TypeVar("B", default=Any)
 C = TypeVar("C", default=Any)
 
 
-def siamese(layer: Model[A, B], similarity: Model[tuple[B, B], C]) -> Model[tuple[A, A], C]:
+def siamese(layer: Model[A, B, NI, NO], similarity: Model[tuple[B, B], C, NO, Any]) -> Model[tuple[A, A], C, NI, Any]:
     """The similarity of what one layer f makes of two inputs: Y = s((f(X1), f(X2))).
 
     Source: Bromley et al., 1993.

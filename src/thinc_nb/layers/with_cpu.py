@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from typing_extensions import TypeVar
+
 from .._arrays import is_cupy_array, is_xp_array, to_cpu
 from ..backends import Ops
 from ..model import Model
-from ..types import Padded, Ragged
+from ..types import NI, NO, Padded, Ragged
 from ..util import convert_recursive
 from ._sequences import wrapper_dims
 
+A = TypeVar("A", default=Any)
+B = TypeVar("B", default=Any)
 
-def with_cpu(layer: Model[Any, Any], ops: Ops) -> Model[Any, Any]:
+
+def with_cpu(layer: Model[A, B, NI, NO], ops: Ops) -> Model[A, B, NI, NO]:
     """Run a layer on the CPU: what goes in comes from the device, what comes out goes to the device of `ops`."""
     layer.to_cpu()
     return Model(f"with_cpu({layer.name})", forward, init=init, layers=[layer], ops=ops, dims=wrapper_dims(layer))

@@ -10,7 +10,17 @@ from mypy.expandtype import expand_type
 from mypy.maptype import map_instance_to_supertype
 from mypy.nodes import ARG_STAR, CallExpr, Expression, NameExpr, Node, RefExpr, TempNode
 from mypy.subtypes import is_subtype
-from mypy.types import CallableType, Instance, ProperType, TupleType, Type, TypeVarType, UnionType, get_proper_type
+from mypy.types import (
+    CallableType,
+    Instance,
+    NoneType,
+    ProperType,
+    TupleType,
+    Type,
+    TypeVarType,
+    UnionType,
+    get_proper_type,
+)
 
 from . import rules, sizes
 from .facts import facts_of, int_value
@@ -18,8 +28,8 @@ from .layers import (
     Argument,
     Layer,
     Report,
-    any_type,
     as_model,
+    bounded,
     is_any,
     read_layer,
     read_layers,
@@ -169,13 +179,16 @@ def _sized(
 def _wrapped(treatment: Treatment, report: Report, arguments: Sequence[Argument]) -> Type:
     """Check a call against the signature. What is wrong with a layer is said in our words, the rest in mypy's."""
     api, callee = report.api, treatment.callee
+    item = _item(treatment, arguments)
+    if not _is_complete(item, arguments):
+        return report.any_model()  # mypy has said so; or these are the arguments of a partial
     values: list[Expression] = [TempNode(a.typ, context=a.where or a.expr) for a in arguments]
     kinds, names = [a.kind for a in arguments], [a.name for a in arguments]
     with api.msg.filter_errors(save_filtered_errors=True) as errors:
         result, _ = api.expr_checker.check_call(callee, values, kinds, report.context, names, callable_name=_CHECKED)
     if not errors.has_new_errors():
-        return _sized(report, treatment, _item(treatment, arguments), arguments, result)
-    for argument, formal, name in bound_arguments(_item(treatment, arguments), arguments):
+        return _sized(report, treatment, item, arguments, result)
+    for argument, formal, name in bound_arguments(item, arguments):
         wanted = as_model(formal)
         if wanted is None or (wanted is not formal and _is_none_type(argument.typ)):
             continue
@@ -189,9 +202,13 @@ def _wrapped(treatment: Treatment, report: Report, arguments: Sequence[Argument]
     return report.any_model()
 
 
-def _is_none_type(typ: Type) -> bool:
-    from mypy.types import NoneType
+def _is_complete(callee: CallableType, arguments: Sequence[Argument]) -> bool:
+    given = {bound.name for bound in bound_arguments(callee, arguments)}
+    names = zip(callee.arg_names, callee.arg_kinds, strict=True)
+    return all(name in given for name, kind in names if kind.is_required()) or any(a.kind.is_star() for a in arguments)
 
+
+def _is_none_type(typ: Type) -> bool:
     return isinstance(get_proper_type(typ), NoneType)
 
 
@@ -211,13 +228,7 @@ def _complain(report: Report, wanted: Instance, layer: Layer, name: str | None) 
 
 def _without_variables(typ: Type) -> Type:
     """Type variables replaced by what they may be."""
-    bounds = {variable.id: _bound(variable) for variable in _variables(get_proper_type(typ))}
-    return expand_type(typ, bounds)
-
-
-def _bound(variable: TypeVarType) -> Type:
-    bound = get_proper_type(variable.upper_bound)
-    return any_type() if isinstance(bound, Instance) and bound.type.fullname == "builtins.object" else bound
+    return expand_type(typ, {variable.id: bounded(variable) for variable in _variables(get_proper_type(typ))})
 
 
 def _variables(typ: ProperType) -> list[TypeVarType]:

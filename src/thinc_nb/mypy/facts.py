@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from mypy import nodes, patterns
 from mypy.checker import TypeChecker
 from mypy.nodes import (
     ARG_STAR,
@@ -41,8 +40,10 @@ from mypy.nodes import (
     Var,
     WithStmt,
 )
-from mypy.types import Instance, LiteralType, get_proper_type
+from mypy.types import CallableType, Instance, LiteralType, get_proper_type
 from typing_extensions import TypeIs
+
+from mypy import nodes, patterns
 
 from .names import DEFINE_OPERATORS, OPERATORS, REDUCE
 from .widths import Dim
@@ -136,7 +137,7 @@ class Facts:
 
     def scope(self, node: Node) -> Scope | None:
         """Which operators are bound around an operation; None if that is not known."""
-        scope = self.scopes.get(node)
+        scope = self.scopes.get(node) or (self.scopes.get(node.right) if isinstance(node, OpExpr) else None)
         return scope._replace(is_certain=False) if scope and self._binds_elsewhere else scope
 
     def _walk(self, item: Any) -> None:
@@ -166,7 +167,8 @@ class Facts:
                 for target in node.lvalues:
                     self._bind(target, node.rvalue)
             case OperatorAssignmentStmt():
-                self.scopes[node] = self._scope
+                # mypy checks a >>= b as an operation that is not in the tree.
+                self.scopes[node.rvalue] = self._scope
                 self._forget(node.lvalue)
             case AssignmentExpr():
                 self._bind(node.target, node.value)
@@ -311,8 +313,9 @@ def int_value(expr: Expression | None, api: TypeChecker, depth: int = 0) -> int 
 
 
 def _named_value(expr: RefExpr, api: TypeChecker, depth: int) -> int | None:
-    if isinstance(expr.node, Var) and expr.node.is_final and type(expr.node.final_value) is int:
-        return expr.node.final_value
+    node = _attribute(expr, api) if isinstance(expr, MemberExpr) and expr.node is None else expr.node
+    if isinstance(node, Var) and node.is_final and type(node.final_value) is int:
+        return node.final_value
     typ = get_proper_type(api.lookup_type_or_none(expr))
     if isinstance(typ, Instance):
         # Of a Final; mypy forgets the value of other variables.
@@ -320,6 +323,15 @@ def _named_value(expr: RefExpr, api: TypeChecker, depth: int) -> int | None:
     if isinstance(typ, LiteralType) and type(typ.value) is int:
         return typ.value
     return int_value(facts_of(api).assigned(expr.node), api, depth + 1) if isinstance(expr, NameExpr) else None
+
+
+def _attribute(expr: MemberExpr, api: TypeChecker) -> object:
+    """What an attribute of an object, or of a class, is."""
+    owner = get_proper_type(api.lookup_type_or_none(expr.expr))
+    if isinstance(owner, CallableType) and owner.is_type_obj():
+        owner = get_proper_type(owner.ret_type)
+    symbol = owner.type.get(expr.name) if isinstance(owner, Instance) else None
+    return None if symbol is None else symbol.node
 
 
 def _calculated(op: str, left: int | None, right: int | None) -> int | None:

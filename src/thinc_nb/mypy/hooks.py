@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from mypy.checker import TypeChecker
-from mypy.nodes import ARG_STAR, RefExpr
+from mypy.nodes import ARG_STAR, CallExpr, Expression, RefExpr
 from mypy.options import Options
 from mypy.plugin import (
     CheckerPluginInterface,
@@ -23,7 +23,7 @@ from mypy.types import FunctionLike, Type
 
 from .calls import called_partial, called_reduce, result_of
 from .layers import Argument, Report, as_model
-from .names import MODEL, OPERATORS, PARTIAL_CALL, REDUCE
+from .names import MODEL, OPERATORS, PARTIAL, PARTIAL_CALL, REDUCE
 from .operators import operation
 from .treatments import Treatment, Treatments
 
@@ -103,12 +103,19 @@ class ThincNbPlugin(Plugin):
 
 
 def _call(ctx: FunctionContext, treatment: Treatment) -> Type:
-    arguments = [
-        Argument(expr, typ, kind, name)
-        for exprs, types, kinds, names in zip(ctx.args, ctx.arg_types, ctx.arg_kinds, ctx.arg_names, strict=True)
-        for expr, typ, kind, name in zip(exprs, types, kinds, names, strict=True)
-    ]
+    if isinstance(ctx.context, CallExpr) and _is_partial(ctx.context.callee):
+        return ctx.default_return_type  # mypy checks the arguments of a partial as a call
+    arguments: list[Argument] = []
+    for exprs, types, kinds, names in zip(ctx.args, ctx.arg_types, ctx.arg_kinds, ctx.arg_names, strict=True):
+        for expr, typ, kind, name in zip(exprs, types, kinds, names, strict=True):
+            # mypy gives a starred tuple once for each of its items.
+            if kind != ARG_STAR or not arguments or arguments[-1].expr is not expr:
+                arguments.append(Argument(expr, typ, kind, name))
     return result_of(treatment, Report(_checker(ctx), treatment.name, ctx.context), arguments, ctx.default_return_type)
+
+
+def _is_partial(callee: Expression) -> bool:
+    return isinstance(callee, RefExpr) and callee.fullname == PARTIAL
 
 
 def _opened(ctx: FunctionSigContext, treatment: Treatment) -> FunctionLike:

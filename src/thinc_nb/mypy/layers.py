@@ -43,10 +43,10 @@ from mypy.types import (
 
 from .facts import facts_of
 from .messages import LAYER_CALL, source_of, type_name
-from .names import ENDO, MODEL, OVER_SEQ
+from .names import ENDO, FROM_LIST, MODEL, OVER_SEQ
 from .widths import Dim, read_width, width_type
 
-Kind: TypeAlias = Literal["plain", "endo", "seq", "unknown"]
+Kind: TypeAlias = Literal["plain", "endo", "seq", "items", "unknown"]
 
 _SELF_METHODS = frozenset({"initialize", "copy"})
 
@@ -59,11 +59,11 @@ class Argument(NamedTuple):
     kind: ArgKind
     name: str | None = None
     where: Expression | None = None  # where to report, if not at expr
-    is_made: bool = True  # whether expr is what made it, and not what holds it
+    item: int | None = None  # which item of the tuple that expr is
 
 
 class Layer(NamedTuple):
-    """A layer. An "endo" gives what it takes; a "seq" lifts a layer of arrays over lists, Ragged and Padded."""
+    """A layer. An "endo" gives what it takes; "items" one of a list that it takes; a "seq" is lifted over sequences."""
 
     node: Context
     text: str
@@ -101,6 +101,8 @@ class Report:
             return Instance(type_info(self.api, ENDO), [layer.takes, *widths])
         if layer.kind == "seq" and layer.rows is not None:
             return Instance(type_info(self.api, OVER_SEQ), [*layer.rows, *widths])
+        if layer.kind == "items":
+            return Instance(type_info(self.api, FROM_LIST), widths)
         return Instance(type_info(self.api, MODEL), [layer.takes, layer.gives, *widths])
 
     def any_model(self) -> Type:
@@ -124,6 +126,15 @@ def any_type() -> AnyType:
 def is_any(typ: Type) -> bool:
     """Whether nothing is known of a type."""
     return isinstance(get_proper_type(typ), AnyType)
+
+
+def bounded(typ: Type) -> Type:
+    """A type variable as what it may be; Any if that is anything."""
+    t = get_proper_type(typ)
+    if not isinstance(t, TypeVarType):
+        return typ
+    bound = get_proper_type(t.upper_bound)
+    return any_type() if isinstance(bound, Instance) and bound.type.fullname == "builtins.object" else bound
 
 
 def without_none(typ: Type) -> ProperType:
@@ -177,7 +188,7 @@ def written_items(api: TypeChecker, argument: Argument) -> list[Argument] | None
         if len(items) == len(written.items):
             return items
     if isinstance(t, TupleType):
-        return [Argument(expr, item, ARG_POS, is_made=False) for item in t.items]
+        return [Argument(expr, item, ARG_POS, item=i) for i, item in enumerate(t.items)]
     return None
 
 
@@ -188,11 +199,11 @@ def read_layer(report: Report, argument: Argument) -> Layer | None:
     is_starred = argument.kind == ARG_STAR
     if is_starred:
         typ = _item_type(api, typ, expr)
-    text = ("*" if is_starred else "") + source_of(expr)
+    text = ("*" if is_starred else "") + source_of(expr) + ("" if argument.item is None else f"[{argument.item}]")
     nI: Dim = None
     nO: Dim = None
     if not is_starred:  # how many copies of a starred layer there are, and so how wide they are, is not known
-        nI, nO = widths_of(api, expr, typ) if argument.is_made else type_widths(typ)
+        nI, nO = widths_of(api, expr, typ) if argument.item is None else type_widths(typ)
     if (model := _model_type(typ)) is not None:
         return _as_layer(api, model)._replace(node=node, text=text, nI=nI, nO=nO, is_starred=is_starred)
     problem = _problem(report, typ, text, is_starred=is_starred)
@@ -228,7 +239,7 @@ def _as_layer(api: TypeChecker, typ: Instance) -> Layer:
     if typ.type.has_base(OVER_SEQ):
         rows = map_instance_to_supertype(typ, type_info(api, OVER_SEQ)).args
         return Layer(typ, "", "seq", takes, any_type(), (rows[0], rows[1]))
-    return Layer(typ, "", "plain", takes, gives)
+    return Layer(typ, "", "items" if typ.type.has_base(FROM_LIST) else "plain", takes, gives)
 
 
 def _problem(report: Report, typ: ProperType, text: str, *, is_starred: bool) -> str | None:

@@ -9,6 +9,7 @@ from mypy.messages import format_type_bare
 from mypy.nodes import (
     ARG_STAR,
     ARG_STAR2,
+    AssignmentExpr,
     CallExpr,
     ConditionalExpr,
     DictExpr,
@@ -18,9 +19,11 @@ from mypy.nodes import (
     LambdaExpr,
     ListExpr,
     MemberExpr,
+    MypyFile,
     NameExpr,
     Node,
     OpExpr,
+    RefExpr,
     StarExpr,
     StrExpr,
     TupleExpr,
@@ -60,6 +63,8 @@ def _source(node: Node | None) -> str:
             return f"{_callee(node.callee)}({', '.join(_argument(node, i) for i in range(len(node.args)))})"
         case OpExpr():
             return f"{_operand(node.left, node)} {node.op} {_operand(node.right, node)}"
+        case AssignmentExpr():
+            return f"{_source(node.target)} := {_source(node.value)}"
         case UnaryExpr():
             return f"{node.op}{_source(node.expr)}"
         case ConditionalExpr():
@@ -82,7 +87,9 @@ def _source(node: Node | None) -> str:
 
 def _callee(node: Node) -> str:
     """Without the module that the function was taken from: api.Relu is Relu."""
-    return node.name if isinstance(node, MemberExpr) else _source(node)
+    if not isinstance(node, MemberExpr) or (isinstance(node.expr, RefExpr) and isinstance(node.expr.node, MypyFile)):
+        return node.name if isinstance(node, MemberExpr) else _source(node)
+    return f"{_source(node.expr)}.{node.name}"
 
 
 def _argument(call: CallExpr, i: int) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 MODEL: Final = "thinc_nb.model.Model"
 ENDO: Final = "thinc_nb.model.Endo"
 OVER_SEQ: Final = "thinc_nb.model.OverSeq"
+FROM_LIST: Final = "thinc_nb.model.FromList"
 RAGGED: Final = "thinc_nb.types.Ragged"
 PADDED: Final = "thinc_nb.types.Padded"
 XY_YZ: Final = "thinc_nb.types.XY_YZ_OutT"

@@ -62,7 +62,7 @@ def _table(api: TypeChecker, operators: Expression, depth: int = 0) -> dict[str,
 
 def _applied(api: TypeChecker, ctx: MethodContext, target: Expression, scope: Scope, treatments: Treatments) -> Type:
     node = ctx.context
-    left = node.left if isinstance(node, OpExpr) else getattr(node, "lvalue", TempNode(ctx.type))
+    left = node.left if isinstance(node, OpExpr) else TempNode(ctx.type)
     right, right_type = ctx.args[0][0], ctx.arg_types[0][0]
     arguments = [Argument(left, ctx.type, ARG_POS), Argument(right, right_type, ARG_POS)]
     treatment = treatments.of_expression(target, api)

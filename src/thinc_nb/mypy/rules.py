@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from mypy.subtypes import is_subtype
-from mypy.types import TupleType, Type, UnionType, get_proper_type
+from mypy.types import Instance, TupleType, Type, UnionType, get_proper_type
 
 from .._wording import ADDED, COPIES, SAME_INPUT, fitting_width
-from .layers import Layer, Report, any_type, is_any
+from .layers import Layer, Report, any_type, bounded, is_any
 from .messages import LAYER_DIM, LAYER_TYPE, adapter, family
 from .widths import SAME, Dim, Relative, output_width, solve, total, width_words
 
@@ -28,6 +28,8 @@ def output(report: Report, layer: Layer, given: Type) -> Type:
     """What a layer gives for an input of this type."""
     if layer.kind == "endo":
         return given
+    if layer.kind == "items":
+        return _item(given)
     if layer.kind != "seq" or layer.rows is None:
         return layer.gives
     t = get_proper_type(given)
@@ -43,10 +45,18 @@ def output(report: Report, layer: Layer, given: Type) -> Type:
     return any_type()
 
 
+def _item(typ: Type) -> Type:
+    """What a list holds."""
+    t = get_proper_type(typ)
+    return t.args[0] if family(t) == "list" and isinstance(t, Instance) and t.args else any_type()
+
+
 def needed(report: Report, layer: Layer, wanted: Type) -> Type:
     """What a polymorphic layer has to get to give this type; Any if that is open."""
     if layer.kind == "endo":
         return wanted if family(wanted) not in ("union", "other") else layer.takes
+    if layer.kind == "items" and family(wanted) == "array":
+        return report.api.named_generic_type("typing.Sequence", [wanted])
     if layer.kind != "seq" or layer.rows is None:
         return layer.takes
     match family(wanted):
@@ -87,6 +97,8 @@ def _join(report: Report, first: Layer, second: Layer, before: str, name: str) -
         return fits, Layer(report.context, "", "plain", first.takes, output(report, second, first.gives))
     if second.kind in ("plain", "unknown"):
         return _before_plain(report, first, second, before, name)
+    if "items" in (first.kind, second.kind):
+        return True, Layer(report.context, "", "plain", first.takes, any_type())
     if first.rows is None or second.rows is None:
         rows = first.rows or second.rows
         takes = first.takes if second.rows is None else second.takes
@@ -111,7 +123,7 @@ def _before_plain(report: Report, first: Layer, second: Layer, before: str, name
 
 
 def _expect(report: Report, given: Type, expected: Type, layer: Layer, before: str, name: str) -> bool:
-    if is_subtype(given, expected):
+    if is_subtype(bounded(given), expected):
         return True
     report.fail(
         f"{name} expects {report.type_name(expected)}, but {before} outputs {report.type_name(given)}",

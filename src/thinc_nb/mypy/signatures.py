@@ -9,13 +9,23 @@ from typing import NamedTuple
 from mypy.argmap import map_actuals_to_formals
 from mypy.maptype import map_instance_to_supertype
 from mypy.nodes import Expression, NameExpr
-from mypy.types import AnyType, CallableType, Instance, Type, TypeOfAny, TypeVarId, TypeVarType, get_proper_type
+from mypy.types import (
+    AnyType,
+    CallableType,
+    Instance,
+    LiteralType,
+    Type,
+    TypeOfAny,
+    TypeVarId,
+    TypeVarType,
+    get_proper_type,
+)
 
 from .facts import int_value
 from .layers import Argument, Report, as_model, type_info, widths_of, without_none
 from .messages import LAYER_DIM, source_of
 from .names import MODEL
-from .widths import SAME, Dim, Relative, width_type
+from .widths import SAME, Dim, Relative, read_width, width_type
 
 
 class Bound(NamedTuple):
@@ -67,7 +77,7 @@ def widths_by_signature(report: Report, callee: CallableType, arguments: Sequenc
     widths: list[Dim] = []
     for place in places:
         if not isinstance(place, TypeVarType):
-            widths += type_literal(place)
+            widths.append(read_width(place, written=True))
         elif (found := given.get(place.id)) is not None and found.width is not None:
             widths.append(found.width)
         else:
@@ -77,13 +87,6 @@ def widths_by_signature(report: Report, callee: CallableType, arguments: Sequenc
     if isinstance(nI, Relative) and nI != SAME:
         return None, None
     return nI, nO
-
-
-def type_literal(typ: Type) -> list[Dim]:
-    """The width in a type argument that is no type variable, as a list of one."""
-    from .widths import read_width
-
-    return [read_width(typ, written=True)]
 
 
 def with_widths(report: Report, result: Type, widths: tuple[Dim, Dim]) -> Type:
@@ -96,7 +99,9 @@ def with_widths(report: Report, result: Type, widths: tuple[Dim, Dim]) -> Type:
     own = [i for i, variable in enumerate(variables) if _is_width(variable)]
     if len(own) == 2:
         for i, width in zip(own, widths, strict=True):
-            args[i] = width_type(report.api, width)
+            # What was written where the model goes has decided already: mypy reports an argument that differs.
+            if not isinstance(get_proper_type(args[i]), LiteralType):
+                args[i] = width_type(report.api, width)
     return t.copy_modified(args=args)
 
 

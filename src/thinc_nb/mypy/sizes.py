@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mypy.nodes import Expression, NameExpr, TupleExpr
-from mypy.types import CallableType
+from mypy.types import CallableType, NoneType, get_proper_type
 
 from .facts import facts_of, int_value
 from .layers import Argument, Report, widths_of
-from .messages import LAYER_DIM, source_of
+from .messages import LAYER_DIM
 from .signatures import bound_arguments, widths_by_signature
 from .widths import SAME, Dim, Relative, total
 
@@ -28,7 +28,7 @@ def widths_of_call(report: Report, name: str, callee: CallableType, arguments: S
     if name == "LSTM":
         _check_directions(report, bound, nO)
     if name == "bidirectional":
-        return nI, _both(report, bound, nO)
+        return nI, _both(report, bound)
     return nI, nO
 
 
@@ -47,9 +47,12 @@ def _check_directions(report: Report, bound: dict[str | None, Argument], nO: Dim
         report.fail(f"two directions share nO, so it must be even, got {nO}", width.where or width.expr, LAYER_DIM)
 
 
-def _both(report: Report, bound: dict[str | None, Argument], nO: Dim) -> Dim:
-    other = bound.get("r2l")
-    if other is None or source_of(other.expr) == "None":
-        return total([nO, nO]) if isinstance(nO, int) else None
-    nO_other = widths_of(report.api, other.expr, other.typ)[1]
-    return total([nO, nO_other]) if isinstance(nO, int) and isinstance(nO_other, int) else None
+def _both(report: Report, bound: dict[str | None, Argument]) -> Dim:
+    """Of two layers side by side, or of a layer and its copy."""
+    l2r, r2l = bound.get("l2r"), bound.get("r2l")
+    if l2r is None:
+        return None
+    one = widths_of(report.api, l2r.expr, l2r.typ)[1]
+    is_copy = r2l is None or isinstance(get_proper_type(r2l.typ), NoneType)
+    other = one if r2l is None or is_copy else widths_of(report.api, r2l.expr, r2l.typ)[1]
+    return one + other if isinstance(one, int) and isinstance(other, int) else None
