@@ -129,7 +129,7 @@ from .schedules import (
     slanted_triangular,
     warmup_linear,
 )
-from .shims import MXNetShim, PyTorchGradScaler, PyTorchShim, Shim, TorchScriptShim
+from .shims import MXNetShim, PyTorchGradScaler, PyTorchShim, Shim, TorchScriptShim, as_torch_module
 from .types import ArgsKwargs, Padded, Ragged, Unserializable
 from .util import (
     DataValidationError,
@@ -220,6 +220,7 @@ __all__ = [
     "Unserializable",
     "add",
     "array_getitem",
+    "as_torch_module",
     "bidirectional",
     "chain",
     "change_attr_values",

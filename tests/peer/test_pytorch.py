@@ -14,7 +14,10 @@ from twins import assert_alike, for_thinc, oracle, ours, random_like, twins
 torch = pytest.importorskip("torch")
 
 # Thinc calls torch by names that torch has renamed.
-pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning"),
+]
 
 
 def module(kind: str) -> Any:
