@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from thinc_nb.api import SGD, Adam, Linear, RAdam
 from thinc_nb.errors import UnsetError
 from thinc_nb.model import Model
 from thinc_nb.shims import Shim
@@ -267,3 +268,12 @@ def test_initialize_checks_example_data_when_asked_to() -> None:
     with data_validation(False):
         model.initialize(X=3)
     assert ran == [True]
+
+
+def test_an_update_before_any_gradient_changes_nothing() -> None:
+    model: Any = Linear(2, 3).initialize()
+    before = model.to_bytes()
+    for optimizer in (Adam(0.1), RAdam(0.1), SGD(0.1)):
+        model.finish_update(optimizer)
+        assert model.to_bytes() == before
+        assert not optimizer.nr_update

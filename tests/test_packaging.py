@@ -114,7 +114,16 @@ def test_command_line_entry_point_exists() -> None:
 
 
 def test_extras_are_the_documented_ones() -> None:
-    assert set(PROJECT["optional-dependencies"]) == {"cuda12x", "cuda13x", "torch", "demo", "test", "docs", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {
+        "cuda12x",
+        "cuda13x",
+        "torch",
+        "demo",
+        "safetensors",
+        "test",
+        "docs",
+        "dev",
+    }
 
 
 @pytest.mark.parametrize("python", PYTHONS)

@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import api as api, compat as compat, config as config, types as types
     from .as_thinc import install_as_thinc as install_as_thinc
+    from .checkpoints import load_checkpoint as load_checkpoint, save_checkpoint as save_checkpoint
     from .config import registry as registry
 
 __version__ = "0.1.0"
 
 
 if not TYPE_CHECKING:  # a checker that saw __getattr__ would accept any name
-    _LAZY = ("api", "compat", "config", "install_as_thinc", "registry", "types")
+    _LAZY = (
+        "api",
+        "compat",
+        "config",
+        "install_as_thinc",
+        "load_checkpoint",
+        "registry",
+        "save_checkpoint",
+        "types",
+    )
 
     def __getattr__(name: str) -> object:
         """Import a public module, or what is offered here of one, when it is first used: `thinc_nb.api`."""
@@ -29,6 +39,10 @@ if not TYPE_CHECKING:  # a checker that saw __getattr__ would accept any name
             from .config import registry
 
             return registry
+        if name in ("load_checkpoint", "save_checkpoint"):
+            from . import checkpoints
+
+            return getattr(checkpoints, name)
         if name in _LAZY:
             from importlib import import_module
 

@@ -72,6 +72,12 @@ class Entry:
         self.params = self.named(found["params"][i], "params")
         self.shims: list[Any] = self.typed(found["shims"][i], list, "shims")
 
+    @classmethod
+    def without_data(cls, root: Node, node: Node) -> Entry:
+        """For checking what comes from elsewhere: an entry that changes nothing."""
+        head = {"name": node.name, "dims": {}, "refs": {}}
+        return cls(root, node, {"nodes": [head], "attrs": [{}], "params": [{}], "shims": [[]]}, 0)
+
     def problem(self, text: str) -> SerializationError:
         return SerializationError(f"cannot load {path_to(self.root, self.node)}: {text}")
 
@@ -248,10 +254,20 @@ def tree_difference(nodes: Sequence[Node], msg: object) -> str:
 # Assigning
 
 
-def apply_plans(model: Node, plans: Sequence[Plan]) -> None:
-    """Do what is planned. What can still fail, reading data and loading shims, comes first and changes nothing then."""
+def apply_plans(model: Node, plans: Sequence[Plan], failed: Callable[[Shim, str], None] | None = None) -> None:
+    """Do what is planned. What can still fail, reading data and loading shims, comes first and changes nothing then.
+
+    failed: called with each shim that cannot be loaded, and why, instead of raising a SerializationError.
+    """
     values = _fetch(model, plans)
-    _load_shims(model, [(plan.node, shim, data) for plan in plans for shim, data in plan.shims])
+    shims = [(plan.node, shim, data) for plan in plans for shim, data in plan.shims]
+    for group in [shims] if failed is None else [[one] for one in shims]:
+        try:
+            _load_shims(model, group)
+        except SerializationError as error:
+            if failed is None:
+                raise
+            failed(group[0][1], str(error))
     for plan in plans:
         node = plan.node
         node.name = plan.name
@@ -288,18 +304,11 @@ def _fetch(model: Node, plans: Sequence[Plan]) -> _Values:
         homes = new_homes([array.shape for _, array in arrays], like=np.empty(0, dtype))
         for (key, array), home in zip(arrays, homes, strict=True):
             if isinstance(array, StoredArray):
-                _read(array, home.weights)
+                array.copy_to(home.weights)
             else:
                 home.weights[...] = array
             values[key] = home
     return values
-
-
-def _read(array: StoredArray, out: ArrayXd) -> None:
-    try:
-        array.copy_to(out)
-    except ValueError as error:
-        raise SerializationError(f"cannot load: {explain(error)}") from error
 
 
 def _on_device(model: Node, node: Node, name: str, array: Any) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import _msgpack
 from ._arrays import is_cupy_array
+from .errors import SerializationError
 
 if TYPE_CHECKING:
     from .types import ArrayXd
@@ -172,16 +173,16 @@ class Blob:
         self.size = size
 
     def read(self) -> bytes:
-        """The bytes. ValueError if the source is shorter now than it was."""
+        """The bytes. SerializationError if the source is shorter now than it was."""
         data = self._source.fetch(self._start, self.size)
         if len(data) != self.size:
-            raise ValueError("the data became shorter while it was read")
+            raise SerializationError("cannot load: the data became shorter while it was read")
         return bytes(data)
 
     def read_into(self, out: memoryview) -> None:
-        """Fill `out`, which has as many bytes. ValueError if the source is shorter now than it was."""
+        """Fill `out`, which has as many bytes. SerializationError if the source is shorter now than it was."""
         if self._source.fetch_into(self._start, out) != len(out):
-            raise ValueError("the data became shorter while it was read")
+            raise SerializationError("cannot load: the data became shorter while it was read")
 
 
 class StoredArray:
@@ -196,7 +197,7 @@ class StoredArray:
         self._blob = blob
 
     def copy_to(self, out: ArrayXd) -> None:
-        """Read into a C-contiguous array of this shape. ValueError if the source became shorter, OSError."""
+        """Read into a C-contiguous array of this shape. SerializationError if the source became shorter, OSError."""
         if out.size == 0:
             return
         if out.dtype == self.dtype and out.flags.c_contiguous:

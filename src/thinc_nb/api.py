@@ -21,10 +21,12 @@ from .backends import (
     use_pytorch_for_gpu_memory,
     use_tensorflow_for_gpu_memory,
 )
+from .checkpoints import Checkpoint, LoadReport, load_checkpoint, save_checkpoint
 from .compat import enable_mxnet, enable_tensorflow
 from .contracts import contracts, set_contracts
 from .errors import ContractError
 from .initializers import configure_normal_init, glorot_uniform_init, normal_init, uniform_init, zero_init
+from .interchange import export_safetensors, import_safetensors
 from .layers import (
     LSTM,
     CauchySimilarity,
@@ -159,6 +161,7 @@ __all__ = [
     "ArgsKwargs",
     "CategoricalCrossentropy",
     "CauchySimilarity",
+    "Checkpoint",
     "ClippedLinear",
     "Config",
     "ConfigValidationError",
@@ -180,6 +183,7 @@ __all__ = [
     "LSTM",
     "LayerNorm",
     "Linear",
+    "LoadReport",
     "Logistic",
     "MPSOps",
     "MXNetShim",
@@ -239,6 +243,7 @@ __all__ = [
     "enable_mxnet",
     "enable_tensorflow",
     "expand_window",
+    "export_safetensors",
     "fix_random_seed",
     "get_array_module",
     "get_current_ops",
@@ -247,10 +252,12 @@ __all__ = [
     "get_width",
     "glorot_uniform_init",
     "has_cupy",
+    "import_safetensors",
     "is_cupy_array",
     "list2array",
     "list2padded",
     "list2ragged",
+    "load_checkpoint",
     "map_list",
     "mxnet2xp",
     "noop",
@@ -273,6 +280,7 @@ __all__ = [
     "require_gpu",
     "residual",
     "resizable",
+    "save_checkpoint",
     "serialize_attr",
     "set_active_gpu",
     "set_contracts",

@@ -250,6 +250,8 @@ class Optimizer(AcceptsInstances):
             return False
         rates: list[Rates] = []
         spans = arena.gradient_spans()
+        if not spans:
+            return True
         for span in spans:
             key = span.key
             moment = self.mom1.get(key)
@@ -437,7 +439,10 @@ def _wrap_generator(schedule: Schedule[Any], step: int, /, **extra: Any) -> floa
     if step < attrs["last_step"]:
         raise ValueError(f"'step' of the generator-based schedule for {attrs['attr_name']} must not decrease")
     for _ in range(step - max(attrs["last_step"], 0)):
-        attrs["last_value"] = next(attrs["generator"], attrs["last_value"])
+        try:
+            attrs["last_value"] = next(attrs["generator"])
+        except StopIteration:
+            break
     attrs["last_step"] = step
     value: float = attrs["last_value"]
     return value

@@ -1,0 +1,331 @@
+"""Checkpoints: everything that training needs to go on as if nothing had happened, in one file.
+
+The format is described in docs/saving.md: a MessagePack document with the model as `Model.to_bytes` writes it, and
+beside it gradients, what the optimizer remembers, random states and the position in the data. Its keys are paths in
+the tree, such as ``layers.0.layers.1.W``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _msgpack
+from ._files import write_atomically
+from ._loading import Entry, Plan, apply_plans, as_bytes, entries_of, explain, plan_all
+from ._msgpack_stream import BytesSource, FileSource, StoredArray, pieces, read_skeleton
+from ._optimizer_state import OptimizerPlan, optimizer_state, plan_optimizer
+from ._parameters import GradientState
+from ._paths import node_paths, parameter_paths, shim_paths
+from ._random_state import random_state, restore_random_state
+from ._shapes import shape_rules
+from .errors import SerializationError
+from .optimizers import Optimizer
+from .serialize import deserialize_attr, model_document
+
+if TYPE_CHECKING:
+    from .model import Model
+
+    Node = Model[Any, Any]
+
+__all__ = ["Checkpoint", "LoadReport", "load_checkpoint", "save_checkpoint"]
+
+FORMAT = "thinc_nb checkpoint"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of the parts of a file.
+
+    loaded: the paths of the parameters and shims that were loaded. missing: those of the model that are not in the
+    file. unexpected: those of the file that the model does not have. mismatched: why something of the file was not
+    loaded, by its path. Without ``partial=True`` the last three are empty.
+    """
+
+    loaded: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    mismatched: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint(LoadReport):
+    """What `load_checkpoint` found: a `LoadReport`, and the position in the data, with lists for tuples."""
+
+    position: Any = None
+
+
+def save_checkpoint(
+    path: Path | str,
+    model: Model[Any, Any],
+    optimizer: Optimizer | None = None,
+    *,
+    position: object = None,
+    generators: Mapping[str, np.random.Generator] | None = None,
+) -> None:
+    """Write a model and all that its training depends on to one file, entirely or not at all.
+
+    Held are: the model (as `to_disk`, with shims), gradients that have not been used yet, the optimizer's moments,
+    averages, counts and schedules, and the states of `random`, `numpy.random` (from which dropout and shuffling draw)
+    and torch, if it has been imported. `position` is where you are in the data: numbers, strings, lists,
+    dictionaries, arrays. `generators`: NumPy generators of your own, by a name of your choice.
+
+    Call it between two updates, not in the midst of one. TypeError for another kind of optimizer or position, OSError
+    if writing fails; the old file is then what it was. Warns about attributes that cannot be written.
+    """
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise TypeError(f"save_checkpoint: optimizer must be an Optimizer, got a {type(optimizer).__name__}")
+    model_part, problems = model_document(model)
+    for problem in problems:
+        warnings.warn(problem, stacklevel=2)
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "paths": list(node_paths(model)),
+        "model": model_part,
+        "gradients": {
+            name: node.get_grad(key)
+            for name, (node, key) in parameter_paths(model).items()
+            if node._params[key].state is GradientState.WRITTEN
+        },
+        "optimizer": None if optimizer is None else optimizer_state(optimizer, model),
+        "random": _msgpack.encode(random_state(generators or {})),
+        "position": _msgpack.encode(position),
+    }
+    write_atomically(Path(path), pieces(document))
+
+
+def load_checkpoint(
+    path: Path | str,
+    model: Model[Any, Any],
+    optimizer: Optimizer | None = None,
+    *,
+    generators: Mapping[str, np.random.Generator] | None = None,
+    restore_random: bool = True,
+    partial: bool = False,
+) -> Checkpoint:
+    """Load what `save_checkpoint` wrote into a model, and an optimizer, that were made as those were.
+
+    Training then goes on as it would have done: on the CPU, to the last bit. Settings of the optimizer that are in the
+    file win over those that it was made with; change them after loading. Without `optimizer` only the model is loaded.
+    `restore_random` sets the generators too, `generators` by the names under which they were saved.
+
+    partial: load what fits, by path and shape, and report the rest. Names of nodes and references stay what they are.
+
+    SerializationError (a ValueError), and no change, if the file is no checkpoint, is damaged, or does not fit; OSError
+    if it cannot be read.
+    """
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise TypeError(f"load_checkpoint: optimizer must be an Optimizer, got a {type(optimizer).__name__}")
+    with Path(path).open("rb") as file:
+        source = FileSource(file) if file.seekable() else BytesSource(file.read())
+        found = _document(source)
+        position = _decoded(found.get("position"), "position")
+        restore = None
+        if restore_random:
+            restore = restore_random_state(_decoded(found.get("random"), "random"), generators or {})
+        load = _Partial if partial else _Whole
+        plan = load(model, found)
+        optimizer_plan = None
+        if optimizer is not None:
+            optimizer_plan = _plan_optimizer(optimizer, model, found.get("optimizer"), plan)
+        gradients = plan.gradients(found.get("gradients"))
+        plan.apply()
+    for name, gradient in gradients.items():
+        node, key = parameter_paths(model)[name]
+        node.set_grad(key, node.ops.asarray(gradient))
+    if optimizer is not None and optimizer_plan is not None:
+        optimizer_plan.apply(optimizer)
+    if restore is not None:
+        restore()
+    return plan.report(position)
+
+
+def _document(source: BytesSource | FileSource) -> dict[str, Any]:
+    try:
+        found = read_skeleton(source)
+    except ValueError as error:
+        raise SerializationError(f"the file is no checkpoint, or damaged: {explain(error)}") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise SerializationError(f"the file is no checkpoint: it does not say that its format is {FORMAT!r}")
+    if found.get("version") != VERSION:
+        raise SerializationError(f"the checkpoint has version {found.get('version')!r:.80}, only {VERSION} can be read")
+    paths = found.get("paths")
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise SerializationError("the checkpoint is damaged: 'paths' should be a list of str")
+    if len(set(paths)) != len(paths):
+        raise SerializationError("the checkpoint is damaged: a path occurs twice in 'paths'")
+    return found
+
+
+def _decoded(data: Any, what: str) -> Any:
+    try:
+        return _msgpack.decode(as_bytes(data))
+    except (TypeError, ValueError) as error:
+        raise SerializationError(f"the checkpoint is damaged: {what!r} cannot be read: {explain(error)}") from error
+
+
+def _plan_optimizer(optimizer: Optimizer, model: Node, found: Any, plan: _Whole) -> OptimizerPlan | None:
+    if found is None:
+        plan.mismatch("optimizer", "the checkpoint was saved without one")
+        return None
+    if not isinstance(found, dict):
+        raise SerializationError("the checkpoint is damaged: 'optimizer' should be a dict")
+    state = {**found, "settings": _decoded(found.get("settings"), "settings")}
+    return plan_optimizer(optimizer, model, state, plan.shapes(), plan.mismatch)
+
+
+class _Whole:
+    """Loading a checkpoint of the same tree. Whatever does not fit is an error."""
+
+    def __init__(self, model: Node, found: dict[str, Any]) -> None:
+        self.model = model
+        self.plans: list[Plan] = self.make_plans(found)
+
+    def make_plans(self, found: dict[str, Any]) -> list[Plan]:
+        plans = plan_all(self.model, found.get("model"), deserialize_attr)
+        if found["paths"] != (paths := list(node_paths(self.model))):
+            here, there = next(pair for pair in zip(paths, found["paths"], strict=False) if pair[0] != pair[1])
+            raise SerializationError(f"the tree is another one: there is no {here!r} in the data, but {there!r}")
+        return plans
+
+    def mismatch(self, path: str, why: str) -> None:
+        raise SerializationError(f"cannot load {path}: {why}")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the parameters that will be loaded, by path."""
+        return {
+            path + name: tuple(array.shape)
+            for path, plan in self.by_path().items()
+            for name, array in plan.params.items()
+            if array is not None
+        }
+
+    def by_path(self) -> dict[str, Plan]:
+        plans = {id(plan.node): plan for plan in self.plans}
+        return {path: plans[id(node)] for path, node in node_paths(self.model).items() if id(node) in plans}
+
+    def gradients(self, found: Any) -> dict[str, Any]:
+        """The gradients of parameters that will be loaded, fetched."""
+        if not isinstance(found, dict):
+            raise SerializationError("the checkpoint is damaged: 'gradients' should be a dict by path")
+        shapes = self.shapes()
+        gradients = {}
+        for path, array in found.items():
+            if path not in shapes:
+                self.mismatch(f"gradients.{path}", "there is no such parameter")
+            elif not isinstance(array, StoredArray) or array.dtype.kind != "f" or array.shape != shapes[path]:
+                self.mismatch(f"gradients.{path}", f"it should be an array of floats {shapes[path]}")
+            else:
+                gradients[path] = array.read()
+        return gradients
+
+    def apply(self) -> None:
+        apply_plans(self.model, self.plans)
+
+    def report(self, position: Any) -> Checkpoint:
+        return Checkpoint((*self.shapes(), *self.shims()), position=position)
+
+    def shims(self) -> list[str]:
+        loaded = {id(shim) for plan in self.plans for shim, _ in plan.shims}
+        return [path for path, (_, shim) in shim_paths(self.model).items() if id(shim) in loaded]
+
+
+class _Partial(_Whole):
+    """Loading what fits. The rest is noted."""
+
+    def __init__(self, model: Node, found: dict[str, Any]) -> None:
+        self.mismatched: dict[str, str] = {}
+        self.missing: list[str] = []
+        self.unexpected: list[str] = []
+        super().__init__(model, found)
+
+    def mismatch(self, path: str, why: str) -> None:
+        self.mismatched[path] = why
+
+    def make_plans(self, found: dict[str, Any]) -> list[Plan]:
+        parts = found.get("model")
+        if not isinstance(parts, Mapping):
+            raise SerializationError("the checkpoint is damaged: there is no 'model'")
+        places = {path: i for i, path in enumerate(found["paths"])}
+        nodes = node_paths(self.model)
+        chosen: dict[str, list[Any]] = {}
+        for part in ("nodes", "attrs", "params", "shims"):
+            entries = parts.get(part)
+            if not isinstance(entries, list) or len(entries) != len(places):
+                raise SerializationError(f"the checkpoint is damaged: {part!r} does not have an entry for each path")
+            empty: Any = [] if part == "shims" else {}
+            chosen[part] = [
+                entries[places[path]] if path in places else _empty(node) if part == "nodes" else empty
+                for path, node in nodes.items()
+            ]
+        for path, i in places.items():
+            if path not in nodes and isinstance(parts["params"][i], dict):
+                self.unexpected += [path + str(name) for name in parts["params"][i]]
+                self.unexpected += [f"{path}shims.{n}" for n in range(len(parts["shims"][i]))]
+        entries = entries_of(self.model, chosen)
+        return [self.plan_entry(path, entry) for path, entry in zip(nodes, entries, strict=True)]
+
+    def plan_entry(self, path: str, entry: Entry) -> Plan:
+        node = entry.node
+        plan = Plan(node, node.name, dims={}, refs={}, attrs={}, params={}, shims=[])
+        for name, value in entry.dims.items():
+            if value is not None:
+                with self.noting(path + name):
+                    plan.dims[name] = entry.dim(name, value)
+        for name, data in entry.attrs.items():
+            with self.noting(path + name):
+                plan.attrs[name] = entry.attr(name, data, deserialize_attr)
+        for name, value in entry.params.items():
+            if name not in node.param_names:
+                self.unexpected.append(path + name)
+            elif value is not None:
+                with self.noting(path + name):
+                    plan.params.update(self.fitting(entry, plan.dims, name, value))
+        self.missing += [path + name for name in node.param_names if entry.params.get(name) is None]
+        plan.shims += zip(node.shims, entry.shims, strict=False)
+        self.missing += [f"{path}shims.{i}" for i in range(len(entry.shims), len(node.shims))]
+        self.unexpected += [f"{path}shims.{i}" for i in range(len(node.shims), len(entry.shims))]
+        return plan
+
+    @contextmanager
+    def noting(self, path: str) -> Iterator[None]:
+        """Note a part that does not fit."""
+        try:
+            yield
+        except SerializationError as error:
+            self.mismatch(path, str(error))
+
+    def fitting(self, entry: Entry, dims: dict[str, int], name: str, value: Any) -> dict[str, Any]:
+        """The parameter by its name; SerializationError if it does not fit the node, or nothing says that it does."""
+        node = entry.node
+        alone = Plan(node, node.name, dims, refs={}, attrs={}, params={name: entry.param(name, value)}, shims=[])
+        entry.check_shapes(alone)
+        differ = [
+            dim for dim, size in entry.dims.items() if size is not None and node.maybe_get_dim(dim) not in (None, size)
+        ]
+        if differ and not node.has_param(name) and name not in shape_rules(node):
+            raise entry.problem(f"the dimensions {differ} are others, and its parameters are not allocated here")
+        return alone.params
+
+    def apply(self) -> None:
+        paths = {id(shim): path for path, (_, shim) in shim_paths(self.model).items()}
+        apply_plans(self.model, self.plans, lambda shim, why: self.mismatch(paths[id(shim)], why))
+
+    def report(self, position: Any) -> Checkpoint:
+        loaded = [path for path in (*self.shapes(), *self.shims()) if path not in self.mismatched]
+        return Checkpoint(
+            tuple(loaded), tuple(self.missing), tuple(self.unexpected), MappingProxyType(self.mismatched), position
+        )
+
+
+def _empty(node: Node) -> dict[str, Any]:
+    return {"name": node.name, "dims": {}, "refs": {}}

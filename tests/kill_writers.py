@@ -1,0 +1,45 @@
+"""Kills processes while they write a file, and says what is left: a program of its own, because it forks."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from thinc_nb._files import write_atomically
+
+SIZE = 200_000
+
+
+def write_for_ever(path: Path) -> None:
+    version = 0
+    while True:
+        version = (version + 1) % 256
+        write_atomically(path, (bytes([version]) * (SIZE // 10) for _ in range(10)))
+
+
+def main(path: Path, kills: int) -> None:
+    path.write_bytes(bytes(SIZE))
+    chance = random.Random(3)
+    broken = 0
+    versions = set()
+    for _ in range(kills):
+        process = os.fork()
+        if process == 0:
+            write_for_ever(path)
+        time.sleep(chance.uniform(0.001, 0.012))
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        data = path.read_bytes()
+        broken += len(data) != SIZE or len(set(data)) != 1
+        versions.add(data[:1])
+    before = len(list(path.parent.iterdir()))
+    write_atomically(path, b"the last one")
+    print(broken, "broken;", len(versions) > 1, before > 1, [each.name for each in path.parent.iterdir()])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

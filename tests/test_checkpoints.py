@@ -1,0 +1,509 @@
+"""Checkpoints: training goes on as if nothing had happened, and a bad file changes nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+import thinc_nb
+from thinc_nb import _msgpack
+from thinc_nb.api import (
+    SGD,
+    Adam,
+    Linear,
+    Maxout,
+    Model,
+    RAdam,
+    Relu,
+    Shim,
+    Softmax,
+    chain,
+    concatenate,
+    constant,
+    fix_random_seed,
+    load_checkpoint,
+    plateau,
+    save_checkpoint,
+)
+from thinc_nb.errors import SerializationError
+
+
+def build(width: int = 6, middle: bool = True) -> Model[Any, Any]:
+    fix_random_seed(1)
+    layers = [Relu(5, 3, dropout=0.25), *([Maxout(width, nP=2)] if middle else []), Softmax()]
+    model: Any = chain(*layers)
+    model.initialize(X=np.ones((2, 3), dtype="f"), Y=np.ones((2, 2), dtype="f"))
+    return model
+
+
+def train(model: Model[Any, Any], optimizer: Any, steps: int) -> None:
+    for _ in range(steps):
+        X = np.random.uniform(-1, 1, (4, 3)).astype("f")
+        Y, backprop = model.begin_update(X)
+        backprop(Y - np.eye(2, dtype="f")[[0, 1, 0, 1]])
+        model.finish_update(optimizer)
+        optimizer.step_schedules()
+        optimizer.last_score = float(np.random.uniform())
+
+
+def state(model: Model[Any, Any], optimizer: Any) -> list[Any]:
+    """Every bit that training depends on."""
+    keys = [(node.id, name) for node in model.walk() for name in node.param_names]
+    arrays = [part[key].tobytes() for part in (optimizer.mom1, optimizer.mom2) for key in keys if key in part]
+    arrays += [optimizer.averages[key].tobytes() for key in keys if key in (optimizer.averages or {})]
+    counts = [optimizer.nr_update[key] for key in keys], optimizer.step, optimizer.last_score
+    rates = [optimizer.learn_rate(optimizer.step, last_score=optimizer.last_score)]
+    return [model.to_bytes(), arrays, counts, rates, np.random.bytes(8), random.random()]
+
+
+OPTIMIZERS: dict[str, Callable[[], Any]] = {
+    "Adam": lambda: Adam(0.01, L2=1e-3),
+    "RAdam": lambda: RAdam(plateau(1, 0.5, constant(0.01))),
+    "SGD": lambda: SGD(iter([0.1, 0.05, 0.02]), use_averages=False),
+}
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A checkpoint of a model that was trained for three steps with Adam."""
+    path = tmp_path / "checkpoint"
+    model, optimizer = build(), Adam(0.01)
+    train(model, optimizer, 3)
+    save_checkpoint(path, model, optimizer, position={"epoch": 2, "rows": (3, 1)})
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks and kills")
+def test_training_killed_at_any_step_and_resumed_ends_with_the_same_bits(tmp_path: Path) -> None:
+    program = Path(__file__).with_name("kill_and_resume.py")
+    done = subprocess.run([sys.executable, program, tmp_path, "4"], capture_output=True, text=True, timeout=300)
+    expected = [f"{name} 0 differ; True killed; 0 left over" for name in ("Adam", "RAdam", "SGD")]
+    assert done.stdout.splitlines() == expected, done.stderr
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_is_loaded_is_what_was_saved(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "checkpoint"
+    model, optimizer = build(), OPTIMIZERS[name]()
+    train(model, optimizer, 5)
+    save_checkpoint(path, model, optimizer)
+    expected = state(model, optimizer)
+    train(model, optimizer, 3)
+    end = state(model, optimizer)
+    other, other_optimizer = build(), OPTIMIZERS[name]()
+    found = load_checkpoint(path, other, other_optimizer)
+    assert state(other, other_optimizer) == expected
+    assert (found.missing, found.unexpected, found.mismatched, found.position) == ((), (), {}, None)
+    assert "layers.0.layers.0.W" in found.loaded
+    load_checkpoint(path, other, other_optimizer if name != "SGD" else OPTIMIZERS[name]())
+    if name != "SGD":  # an iterator does not go back
+        state(other, other_optimizer)
+        train(other, other_optimizer, 3)
+        assert state(other, other_optimizer) == end
+
+
+def test_the_position_comes_back(saved: Path) -> None:
+    assert load_checkpoint(saved, build()).position == {"epoch": 2, "rows": [3, 1]}
+
+
+def test_gradients_that_wait_for_an_update_are_kept(tmp_path: Path) -> None:
+    model, optimizer = build(), Adam(0.01)
+    train(model, optimizer, 1)
+    Y, backprop = model.begin_update(np.ones((1, 3), dtype="f"))
+    backprop(Y)
+    save_checkpoint(tmp_path / "checkpoint", model, optimizer)
+    other = build()
+    load_checkpoint(tmp_path / "checkpoint", other, Adam(0.01))
+    for mine, theirs in zip(model.walk(), other.walk(), strict=True):
+        for name in mine.param_names:
+            assert theirs.has_grad(name) is True
+            assert theirs.get_grad(name).tobytes() == mine.get_grad(name).tobytes()
+
+
+def test_generators_are_saved_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    kinds = [np.random.PCG64, np.random.Philox, np.random.SFC64, np.random.MT19937, np.random.PCG64DXSM]
+    generators = {kind.__name__: np.random.Generator(kind(3)) for kind in kinds}
+    for generator in generators.values():
+        generator.integers(0, 9, size=3, dtype="uint8")
+    model = build()
+    save_checkpoint(path, model, generators=generators)
+    expected = [generator.bytes(8) for generator in generators.values()]
+    load_checkpoint(path, model, generators=generators)
+    assert [generator.bytes(8) for generator in generators.values()] == expected
+    with pytest.raises(SerializationError, match="there is no generator 'other'"):
+        load_checkpoint(path, model, generators={"other": np.random.default_rng()})
+    with pytest.raises(SerializationError, match="random state"):
+        load_checkpoint(path, model, generators={"PCG64": np.random.Generator(np.random.Philox())})
+
+
+def test_the_random_state_can_be_left_alone(saved: Path) -> None:
+    np.random.seed(5)
+    load_checkpoint(saved, build_quietly(), restore_random=False)
+    drawn = np.random.bytes(4)
+    np.random.seed(5)
+    assert np.random.bytes(4) == drawn
+
+
+def build_quietly() -> Model[Any, Any]:
+    before = np.random.get_state()
+    model = build()
+    np.random.set_state(before)
+    return model
+
+
+def test_shared_layers_are_held_once_and_an_uninitialized_model_can_be_loaded(tmp_path: Path) -> None:
+    def shared() -> Model[Any, Any]:
+        layer: Any = Linear(4)
+        return concatenate(layer, chain(layer, Relu(4)))
+
+    model = shared().initialize(X=np.ones((2, 4), dtype="f"))
+    save_checkpoint(tmp_path / "checkpoint", model)
+    other = shared()
+    found = load_checkpoint(tmp_path / "checkpoint", other)
+    assert found.loaded == ("layers.0.W", "layers.0.b", "layers.1.layers.1.W", "layers.1.layers.1.b")
+    assert other.to_bytes() == model.to_bytes()
+
+
+class BytesShim(Shim):
+    def to_bytes(self) -> bytes:
+        data: bytes = self._model
+        return data
+
+    def from_bytes(self, bytes_data: bytes) -> Any:
+        if not bytes_data.startswith(b"good"):
+            raise ValueError("no good")
+        self._model = bytes_data
+        return self
+
+
+def with_shim(data: bytes) -> Model[Any, Any]:
+    return Model("shim", lambda model, X, is_train: (X, lambda dY: dY), shims=[BytesShim(data)])
+
+
+def test_shims_and_what_the_optimizer_knows_of_them_are_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    model, optimizer = chain(with_shim(b"good"), with_shim(b"good too")), Adam()
+    key = (model.layers[1].shims[0].id, "weights.deep")
+    optimizer(key, np.ones((2, 3), dtype="f"), np.ones((2, 3), dtype="f"))
+    save_checkpoint(path, model, optimizer)
+    other, other_optimizer = chain(with_shim(b"good 1"), with_shim(b"good 2")), Adam()
+    found = load_checkpoint(path, other, other_optimizer)
+    assert found.loaded == ("layers.0.shims.0", "layers.1.shims.0")
+    assert [layer.shims[0]._model for layer in other.layers] == [b"good", b"good too"]
+    other_key = (other.layers[1].shims[0].id, "weights.deep")
+    assert other_optimizer.nr_update == {other_key: 1}
+    assert other_optimizer.averages is not None
+    assert other_optimizer.averages[other_key].shape == (2, 3)
+    assert other_optimizer.mom1[other_key].tobytes() == optimizer.mom1[key].tobytes()
+
+
+def test_what_the_optimizer_knows_of_other_models_stays(saved: Path) -> None:
+    model, other, optimizer = build(), build(), Adam(0.01)
+    train(other, optimizer, 1)
+    known = {key: moment.copy() for key, moment in optimizer.mom1.items()}
+    load_checkpoint(saved, model, optimizer)
+    assert all((optimizer.mom1[key] == moment).all() for key, moment in known.items())
+    with pytest.warns(UserWarning, match="knows of 6 parameters that are not in the model is not written"):
+        save_checkpoint(saved, model, optimizer)
+
+
+# What does not fit
+
+
+def mismatches(path: Path, model: Model[Any, Any], optimizer: Any = None) -> str:
+    """Check that loading is refused, and changes nothing; what the error says."""
+    before = model.to_bytes(), None if optimizer is None else state(model, optimizer)[1:4]
+    np.random.seed(17)
+    with pytest.raises(SerializationError) as caught:
+        load_checkpoint(path, model, optimizer)
+    drawn = np.random.bytes(8)
+    np.random.seed(17)
+    assert drawn == np.random.bytes(8)
+    assert model.to_bytes() == before[0]
+    assert optimizer is None or state(model, optimizer)[1:4] == before[1]
+    return str(caught.value)
+
+
+def test_another_model_is_refused(saved: Path) -> None:
+    assert "dimension 'nO' is 7 here and 6 in the data" in mismatches(saved, build(7))
+    message = mismatches(saved, build(middle=False))
+    assert "mismatched structure" in message
+    assert "\n+maxout" in message
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        (RAdam(0.01), "optimizer.use_radam: it is True here and False there"),
+        (Adam(0.01, L2_is_weight_decay=False), "optimizer.L2_is_weight_decay"),
+        (Adam(0.01, use_averages=False), "optimizer.averages"),
+        (Adam([0.1, 0.2]), "optimizer.learn_rate: it is the schedule 'wrap_generator' here and 'constant' in the data"),
+    ],
+)
+def test_another_optimizer_is_refused(saved: Path, optimizer: Any, expected: str) -> None:
+    assert expected in mismatches(saved, build(), optimizer)
+
+
+def test_an_optimizer_without_one_in_the_file_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "checkpoint", build())
+    assert "the checkpoint was saved without one" in mismatches(tmp_path / "checkpoint", build(), Adam())
+
+
+def test_an_optimizer_of_another_kind_is_a_type_error(saved: Path) -> None:
+    other: Any = object()
+    with pytest.raises(TypeError, match="must be an Optimizer, got a object"):
+        save_checkpoint(saved, build(), other)
+    with pytest.raises(TypeError, match="must be an Optimizer, got a object"):
+        load_checkpoint(saved, build(), other)
+
+
+def test_a_position_that_cannot_be_written_leaves_the_old_file(saved: Path) -> None:
+    before = saved.read_bytes()
+    with pytest.raises(TypeError):
+        save_checkpoint(saved, build(), position=object())
+    assert saved.read_bytes() == before
+
+
+# partial
+
+
+def test_partial_loads_what_fits_and_reports_the_rest(saved: Path) -> None:
+    original = build()
+    load_checkpoint(saved, original)
+    model: Any = chain(Relu(5, 3, dropout=0.1), Maxout(7, nP=2), Softmax(), Linear(3))
+    model.initialize(X=np.ones((2, 3), dtype="f"), Y=np.ones((2, 3), dtype="f"))
+    bias = model.layers[2].get_param("b").copy()
+    optimizer = Adam(0.5)
+    found = load_checkpoint(saved, model, optimizer, partial=True)
+    assert found.position == {"epoch": 2, "rows": [3, 1]}
+    assert found.loaded == ("layers.0.layers.0.W", "layers.0.layers.0.b")
+    assert found.missing == ("layers.3.W", "layers.3.b")
+    assert found.unexpected == ()
+    assert {path for path in found.mismatched if path[-1] in "Wb"} == {
+        f"layers.{i}.{name}" for i in (1, 2) for name in "Wb"
+    }
+    assert "(7, 2, 5) here and (6, 2, 5) in the data" in found.mismatched["layers.1.W"]
+    loaded = model.layers[0].layers[0]
+    assert loaded.get_param("W").tobytes() == original.layers[0].layers[0].get_param("W").tobytes()
+    assert (model.layers[2].get_param("b") == bias).all()
+    assert set(optimizer.mom1) == {(loaded.id, "W"), (loaded.id, "b")}
+    assert optimizer.learn_rate(0) == 0.01
+    assert model.layers[0].layers[1].attrs["dropout_rate"] == 0.25
+    train(model.layers[0], optimizer, 0)
+    Y, backprop = model.begin_update(np.ones((1, 3), dtype="f"))
+    backprop(Y)
+    model.finish_update(optimizer)
+
+
+def test_partial_reports_what_the_model_does_not_have(saved: Path) -> None:
+    model: Any = chain(Relu(5, 3, dropout=0.25), with_shim(b"good"))
+    found = load_checkpoint(saved, model, partial=True)
+    assert found.loaded == ("layers.0.layers.0.W", "layers.0.layers.0.b")
+    assert found.unexpected == ("layers.2.W", "layers.2.b", "layers.1.W", "layers.1.b")
+    assert found.missing == ("layers.1.shims.0",)
+    assert model.predict(np.ones((1, 3), dtype="f")).shape == (1, 5)
+
+
+def test_partial_leaves_shims_that_cannot_be_loaded(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "checkpoint", chain(with_shim(b"bad"), with_shim(b"good")))
+    model = chain(with_shim(b"good 1"), with_shim(b"good 2"))
+    with pytest.raises(SerializationError, match="no good"):
+        load_checkpoint(tmp_path / "checkpoint", model)
+    assert [layer.shims[0]._model for layer in model.layers] == [b"good 1", b"good 2"]
+    found = load_checkpoint(tmp_path / "checkpoint", model, partial=True)
+    assert [layer.shims[0]._model for layer in model.layers] == [b"good 1", b"good"]
+    assert found.loaded == ("layers.1.shims.0",)
+    assert "no good" in found.mismatched["layers.0.shims.0"]
+
+
+def test_partial_of_everything_is_the_same_as_the_whole(saved: Path) -> None:
+    one, two, one_optimizer, two_optimizer = build(), build(), Adam(0.01), Adam(0.01)
+    whole, part = load_checkpoint(saved, one, one_optimizer), load_checkpoint(saved, two, two_optimizer, partial=True)
+    assert state(two, two_optimizer)[:4] == state(one, one_optimizer)[:4]
+    assert part == whole
+
+
+# Hostile files
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    path = tmp_path_factory.mktemp("hostile") / "checkpoint"
+    model, optimizer = tiny(), Adam(0.01)
+    model.finish_update(optimizer)
+    train_tiny(model, optimizer)
+    save_checkpoint(path, model, optimizer)
+    return path, path.read_bytes()
+
+
+def tiny() -> Model[Any, Any]:
+    model: Any = chain(Linear(2, 2), Linear(1, 2))
+    return model.initialize()
+
+
+def train_tiny(model: Model[Any, Any], optimizer: Any) -> None:
+    Y, backprop = model.begin_update(np.ones((1, 2), dtype="f"))
+    backprop(Y + 1)
+    model.finish_update(optimizer)
+
+
+def test_every_truncation_is_refused(small: tuple[Path, bytes]) -> None:
+    path, data = small
+    model, optimizer = tiny(), Adam(0.01)
+    before = model.to_bytes()
+    skeleton_end = data.index(b"position")
+    lengths = [*range(0, 2000, 7), *range(skeleton_end - 40, len(data))]
+    for length in lengths:
+        path.write_bytes(data[:length])
+        with pytest.raises(SerializationError):
+            load_checkpoint(path, model, optimizer)
+        with pytest.raises(SerializationError):
+            load_checkpoint(path, model, optimizer, partial=True)
+    assert model.to_bytes() == before
+    assert not optimizer.mom1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(places=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=3), partial=st.booleans())
+def test_changed_bytes_are_read_or_refused(
+    small: tuple[Path, bytes], places: list[tuple[float, int]], partial: bool
+) -> None:
+    path, data = small
+    broken = bytearray(data)
+    for share, byte in places:
+        broken[int(share * (len(data) - 1))] = byte
+    path.write_bytes(broken)
+    model, optimizer = tiny(), Adam(0.01)
+    before = model.to_bytes()
+    generator = np.random.get_state()
+    try:
+        load_checkpoint(path, model, optimizer, partial=partial)
+    except SerializationError:
+        assert model.to_bytes() == before
+        assert not optimizer.mom1
+    else:
+        with np.errstate(all="ignore"):
+            model.predict(np.ones((1, 2), dtype="f"))
+    finally:
+        np.random.set_state(generator)
+
+
+def changed(data: bytes, path: list[Any], value: object) -> bytes:
+    document: Any = _msgpack.decode(data)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return _msgpack.encode(document)
+
+
+def random_part(**changes: Any) -> bytes:
+    numpy_state = np.random.get_state(legacy=False)
+    numpy_state["state"].update(changes)  # type: ignore[index, union-attr, unused-ignore]
+    numpy_json = json.dumps(numpy_state, default=lambda array: array.tolist())
+    return _msgpack.encode({"python": json.dumps(random.getstate()), "numpy": numpy_json, "generators": {}})
+
+
+FLOATS = np.ones(4, dtype="f")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (["format"], "other", "its format"),
+        (["version"], 2, "version 2, only 1"),
+        (["paths"], ["", "layers.0.", "layers.0."], "a path occurs twice"),
+        (["paths"], 5, "list of str"),
+        (["paths", 1], "layers.7.", "the tree is another one"),
+        (["model"], None, "no 'nodes'"),
+        (["model", "params", 1, "W"], FLOATS, "has the shape (2, 2) here and (4,) in the data"),
+        (["optimizer", "mom1", "layers.0.W"], FLOATS[:3], "the shape should be (4,), not (3,)"),
+        (["optimizer", "mom1", "layers.0.W"], FLOATS.astype("i"), "should hold floats"),
+        (["optimizer", "mom2"], {}, "of different parameters"),
+        (["optimizer", "averages", "layers.0.W"], FLOATS, "the shape should be (2, 2), not (4,)"),
+        (["optimizer", "averages"], None, "averages are kept only here"),
+        (["optimizer", "settings"], b"\xc1", "'settings' cannot be read"),
+        (["optimizer", "settings"], b"\x80", "optimizer"),
+        (["gradients"], {"layers.0.W": FLOATS}, "an array of floats (2, 2)"),
+        (["gradients"], {"nothing": FLOATS}, "no such parameter"),
+        (["random"], random_part(pos=10**9), "the place in a buffer of 624"),
+        (["random"], random_part(pos=-1), "the place in a buffer of 624"),
+        (["random"], random_part(key=[1, 2]), "random state"),
+        (["random"], b"\x80", "no 'generators'"),
+        (["position"], b"\xc1", "'position' cannot be read"),
+    ],
+)
+def test_a_file_that_lies_is_refused(tmp_path: Path, path: list[Any], value: object, expected: str) -> None:
+    model, optimizer = tiny(), Adam(0.01)
+    train_tiny(model, optimizer)
+    file = tmp_path / "checkpoint"
+    save_checkpoint(file, model, optimizer)
+    file.write_bytes(changed(file.read_bytes(), path, value))
+    fresh = Adam(0.01)
+    before = model.to_bytes()
+    with pytest.raises(SerializationError) as caught:
+        load_checkpoint(file, model, fresh)
+    assert expected in str(caught.value)
+    assert model.to_bytes() == before
+    assert not fresh.mom1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("step", -1, "'step' should be a number of steps"),
+        ("step", 2**60, "'step' should be a number of steps"),
+        ("step", 1.5, "'step' should be a number of steps"),
+        ("last_score", "high", "'last_score'"),
+        ("nr_update", {"layers.0.W": -1}, "'nr_update' should be a number of steps"),
+        ("nr_update", [], "'nr_update' should be a dict"),
+        ("use_radam", 7, "optimizer.use_radam"),
+        ("schedules", {}, "optimizer.learn_rate"),
+        ("schedules", None, "'schedules' should be a dict"),
+    ],
+)
+def test_settings_of_an_optimizer_that_lie_are_refused(tmp_path: Path, name: str, value: object, expected: str) -> None:
+    file = tmp_path / "checkpoint"
+    save_checkpoint(file, tiny(), Adam(0.01))
+    document: Any = _msgpack.decode(file.read_bytes())
+    settings = _msgpack.decode(document["optimizer"]["settings"])
+    assert isinstance(settings, dict)
+    document["optimizer"]["settings"] = _msgpack.encode({**settings, name: value})
+    file.write_bytes(_msgpack.encode(document))
+    assert expected in mismatches(file, tiny(), Adam(0.01))
+
+
+def test_a_schedule_keeps_the_kinds_of_its_settings(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint"
+    save_checkpoint(file, tiny(), Adam(0.01))
+    document: Any = _msgpack.decode(file.read_bytes())
+    settings: Any = _msgpack.decode(document["optimizer"]["settings"])
+    settings["schedules"]["learn_rate"]["attrs"]["rate"] = {"value": "fast"}
+    document["optimizer"]["settings"] = _msgpack.encode(settings)
+    file.write_bytes(_msgpack.encode(document))
+    assert "optimizer.learn_rate.rate: a float here cannot become 'fast'" in mismatches(file, tiny(), Adam(0.01))
+
+
+def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
+    tiny().to_disk(tmp_path / "model")
+    assert "it does not say that its format is" in mismatches(tmp_path / "model", tiny())
+    with pytest.raises(FileNotFoundError):
+        load_checkpoint(tmp_path / "nothing", tiny())
+
+
+def test_no_warning_and_the_functions_are_at_hand(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        thinc_nb.save_checkpoint(tmp_path / "checkpoint", build(), Adam())
+        thinc_nb.load_checkpoint(tmp_path / "checkpoint", build(), Adam())
