@@ -1,6 +1,6 @@
 """Whole models beside Thinc, PyTorch and torch.compile: times, ratios, and the share of what the products alone take.
 
-    python benchmarks/models.py [--quick] [--only REGEX] [--threads 1,2] [--rounds 5] [--no-compile] [--json FILE]
+    python benchmarks/models.py [--quick] [--only REGEX] [--threads 1,2] [--rounds 5] [--seconds 0.3] [--no-compile] [--json FILE]
 
 Each library has a process of its own, and they measure one after the other in turn, so that a disturbance of the
 machine meets all: in each round every one runs its step for 0.3 s and gives the median; printed is the median of the
@@ -203,6 +203,7 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="REGEX", help="models whose name matches")
     parser.add_argument("--threads", default=str(processors), help=f"numbers of threads, default {processors}")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.3, help="of each library in each round")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out: it takes minutes to start")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured there too")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
@@ -212,7 +213,7 @@ def main() -> None:
         return
     packages = [f"{name} {version(name)}" for name in ("numpy", "numba", "thinc", "torch") if find_spec(name)]
     print(f"Python {platform.python_version()}, {', '.join(packages)}; {platform.platform()}, {processors} processors")
-    rounds, seconds = (1, 0.05) if options.quick else (options.rounds, 0.3)
+    rounds, seconds = (1, 0.05) if options.quick else (options.rounds, options.seconds)
     results = []
     for threads in map(int, options.threads.split(",")):
         print(f"\n{threads} thread{'s' * (threads > 1)}\n{TITLE}", flush=True)
