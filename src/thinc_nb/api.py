@@ -25,6 +25,7 @@ from .checkpoints import Checkpoint, LoadReport, load_checkpoint, save_checkpoin
 from .compat import enable_mxnet, enable_tensorflow
 from .contracts import contracts, set_contracts
 from .errors import ContractError
+from .fusion import fusion
 from .initializers import configure_normal_init, glorot_uniform_init, normal_init, uniform_init, zero_init
 from .interchange import export_safetensors, import_safetensors
 from .layers import (
@@ -245,6 +246,7 @@ __all__ = [
     "expand_window",
     "export_safetensors",
     "fix_random_seed",
+    "fusion",
     "get_array_module",
     "get_current_ops",
     "get_ops",

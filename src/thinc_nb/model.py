@@ -26,6 +26,7 @@ from .util import DATA_VALIDATION, get_width, validate_fwd_input_output
 if TYPE_CHECKING:
     from contextlib import _GeneratorContextManager  # a context manager that can also decorate a function
 
+    from .fusion._plan import Plan
     from .optimizers import Optimizer
     from .shims.shim import Shim
     from .types import ArrayXd, FloatsXd, Padded, Ragged
@@ -70,6 +71,7 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
         "_func",
         "_layers",
         "_params",
+        "_plan",
         "_refs",
         "_shims",
         "id",
@@ -92,6 +94,7 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
     _layers: list[Model[Any, Any]]
     _shims: list[Shim]
     _attrs: dict[str, Any]
+    _plan: Plan | None
 
     def __init__(
         self,
@@ -122,6 +125,7 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
         self._layers = list(layers)
         self._shims = list(shims)
         self._attrs = dict(attrs)
+        self._plan = None
         for key, grad in grads.items():
             if grad is not None:
                 self.set_grad(key, grad)
@@ -254,6 +258,12 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
                 for node, name, weights in replaced:
                     node._params[name].set(weights)
 
+    def explain(self) -> str:
+        """A report on the model as it last ran: which layers ran as one, and on which kernels. See `fusion`."""
+        from .fusion import explain
+
+        return explain(self)
+
     # The tree
 
     @property
@@ -377,12 +387,13 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
         return serialize.can_from_disk(self, Path(path), strict=strict)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: getattr(self, name) for name in Model.__slots__ if name != "__weakref__"}
+        state = {name: getattr(self, name) for name in Model.__slots__ if name not in ("__weakref__", "_plan")}
         return state | getattr(self, "__dict__", {})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
+        self._plan = None
         # The id is kept, as an optimizer that was pickled along knows it; new models must not get it again.
         with Model.global_id_lock:
             Model.global_id = max(Model.global_id, self.id)
@@ -436,6 +447,10 @@ class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
 
     def __or__(self, other: object) -> Model[Any, Any]:
         return apply_operator("|", self, other)
+
+
+PLAIN_CALL = Model.__call__
+"""Contracts replace it; fused forms run only while they have not."""
 
 
 def create_init(initializers: Mapping[str, Callable[..., FloatsXd]]) -> Callable[..., Model[Any, Any]]:

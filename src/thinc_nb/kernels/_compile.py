@@ -62,6 +62,11 @@ class Kernel(Generic[P]):
     def __repr__(self) -> str:
         return f"<kernel {self.name}>"
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether this process has compiled it for the CPU, or loaded it from disk."""
+        return any(loop is not None and loop.signatures for loop in (self._single, self._double))
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
         values: Any = args
         decides = values[self._decides]

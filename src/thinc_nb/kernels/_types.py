@@ -34,6 +34,7 @@ def _argument_type(annotation: str, precision: Precision) -> Any:
         "Reals": real,
         "Int32s": types.int32,
         "Int64s": types.int64,
+        "UInt8s": types.uint8,
         "UInt32s": types.uint32,
         "UInt64s": types.uint64,
     }

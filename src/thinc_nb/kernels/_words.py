@@ -30,6 +30,7 @@ Int32s1d: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.integer[Any]]]"
 Int32s2d: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.integer[Any]]]"
 Int64s1d: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.integer[Any]]]"
 Int64s2d: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.integer[Any]]]"
+UInt8s2d: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.integer[Any]]]"
 UInt32s2d: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.integer[Any]]]"
 UInt64s1d: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.integer[Any]]]"
 UInt32: TypeAlias = np.uint32

@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from typing_extensions import TypeVar
 
+from ..fusion._plan import chain_plan
 from ..model import Model
 from ..util import get_width
 
@@ -53,7 +54,10 @@ def chain_no_types(*layer: Model[Any, Any]) -> Model[Any, Any]:
 
 
 def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
-    """Each layer on the output of the one before."""
+    """Each layer on the output of the one before; adjacent layers as one where a fused form of them is known."""
+    plan = chain_plan(model)
+    if plan is not None:
+        return plan.run(X, is_train)
     callbacks = []
     for layer in model.layers:
         X, callback = layer(X, is_train=is_train)

@@ -13,6 +13,7 @@ from .._arrays import is_xp_array
 from .._described import described
 from ..backends import Ops
 from ..errors import InputError
+from ..fusion._plan import run_as_one
 from ..model import Model
 from ..types import Array2d, Ragged
 from ..util import get_width
@@ -45,6 +46,9 @@ def concatenate(*layers: Model[A, B]) -> Model[A, B]:
 
 def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """The outputs side by side; the gradient of the input is the sum of the layers'."""
+    fused = run_as_one(model, X, is_train)
+    if fused is not None:
+        return fused
     name, ops = f"layer {model.name!r}", model.ops
     pairs = [layer(X, is_train=is_train) for layer in model.layers]
     Ys = [Y for Y, _ in pairs]

@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import TypeVar
 
+from ..fusion._plan import run_as_one
 from ..model import Model
 from ..types import NI, NO
 from ._sequences import take_over_dims
@@ -26,6 +27,9 @@ def residual(layer: Model[A, A, NI, NO]) -> Model[A, A, NI, NO]:
 
 def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """f(X) + X."""
+    fused = run_as_one(model, X, is_train)
+    if fused is not None:
+        return fused
     name, ops = f"layer {model.name!r}", model.ops
     Y, callback = model.layers[0](X, is_train=is_train)
 

@@ -1,0 +1,41 @@
+"""Running adjacent layers as one, where a fused form of them is known.
+
+Trees, names and bytes are what they are without it: when a chain, a residual layer or a concatenation runs, its layers
+are matched against the forms in `FORMS`, and what matches runs as one. The plan is kept until the tree, a forward
+function or the operations of a node change. Each form is one file: what it matches, when it declines, what it computes.
+Results are those of the layers one by one within rounding, and dropout draws the same elements.
+
+A form never raises an error of its own: of what it does not expect it declines to run, and the layers run one by one,
+with their own errors. Nothing runs fused while run-time contracts are on, which look between the layers, nor where a
+node is of a subclass that calls its forward function in its own way.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ._explain import explain
+from ._plan import is_on, set_on
+
+__all__ = ["explain", "fusion"]
+
+
+class fusion:  # noqa: N801  # a function that is also a context manager
+    """Switch fusion on or off for the process: ``fusion(False)``, or for a block: ``with fusion(False): ...``.
+
+    THINC_NB_FUSION=0 in the environment switches it off from the start.
+    """
+
+    def __init__(self, on: bool = True) -> None:
+        self._before = is_on()
+        set_on(on)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        set_on(self._before)
+
+
+if os.environ.get("THINC_NB_FUSION") == "0":
+    set_on(False)

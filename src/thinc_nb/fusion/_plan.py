@@ -1,0 +1,174 @@
+"""Plans: how the layers of a node run, and whether that still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from ..backends import NumpyOps
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+    Node: TypeAlias = Model[Any, Any]
+
+Result: TypeAlias = "tuple[Any, Callable[[Any], Any]]"
+
+_on = True
+
+
+def is_on() -> bool:
+    """Whether fused forms are used."""
+    return _on
+
+
+def set_on(on: bool) -> None:
+    """Use fused forms, or do not."""
+    global _on
+    _on = bool(on)
+
+
+class Step(Protocol):
+    """A match of a form: some adjacent nodes that run as one."""
+
+    @property
+    def form(self) -> str:
+        """Its name."""
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The compiled kernels that it uses, by name."""
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """All nodes that it stands for, inner ones too."""
+
+    @property
+    def length(self) -> int:
+        """How many of the nodes that it was matched against it covers."""
+
+    def run(self, X: Any, is_train: bool) -> Result | None:
+        """Output and callback as the nodes would give them; None, with nothing done, to let them run one by one."""
+
+
+Form: TypeAlias = "Callable[[Sequence[Node], int], Step | None]"
+"""Matches the nodes from a place on; None if they are something else."""
+
+
+@cache
+def forms() -> tuple[Form, ...]:
+    """The fused forms, those that cover more first."""
+    # Imported here: forms know the layers, and layers know plans.
+    from . import dense, hash_embeds, maxout_norm, sequences
+
+    return (maxout_norm.match, hash_embeds.match, sequences.match, dense.match)
+
+
+class Plan:
+    """The steps that a node's layers run in, and what that depends on."""
+
+    __slots__ = ("_lists", "_nodes", "declined", "ran", "steps")
+
+    def __init__(self, items: Sequence[Node], watched: Sequence[Node]) -> None:
+        self.steps: list[tuple[Step | None, Sequence[Node]]] = []
+        place = 0
+        seen = list(watched)
+        while place < len(items):
+            step = next((step for form in forms() if (step := form(items, place)) is not None), None)
+            length = 1 if step is None else step.length
+            covered = items[place : place + length]
+            if step is not None and not all(map(_is_plain, step.nodes)):
+                step, length, covered = None, 1, items[place : place + 1]
+            self.steps.append((step, covered))
+            seen.extend(covered if step is None else step.nodes)
+            place += length
+        unique = {id(node): node for node in seen}.values()
+        self._nodes = tuple((node, node._func, node.ops) for node in unique)
+        self._lists = tuple((node._layers, list(node._layers)) for node in unique if node._layers)
+        self.ran: set[int] = set()
+        self.declined: set[int] = set()
+
+    def holds(self) -> bool:
+        """Whether no function, operations or list of layers has changed since."""
+        for node, function, ops in self._nodes:
+            if node._func is not function or node.ops is not ops:
+                return False
+        return all(now == then for now, then in self._lists)
+
+    def run(self, X: Any, is_train: bool) -> Result:
+        """The steps one after the other."""
+        callbacks: list[Callable[[Any], Any]] = []
+        for place, (step, nodes) in enumerate(self.steps):
+            result = None if step is None else step.run(X, is_train)
+            if result is not None:
+                self.ran.add(place)
+                X = result[0]
+                callbacks.append(result[1])
+                continue
+            if step is not None:
+                self.declined.add(place)
+            for node in nodes:
+                X, callback = node(X, is_train)
+                callbacks.append(callback)
+
+        def backprop(dY: Any) -> Any:
+            for callback in reversed(callbacks):
+                dY = callback(dY)
+            return dY
+
+        return X, backprop
+
+    def run_whole(self, X: Any, is_train: bool) -> Result | None:
+        """The one step of a node that is matched by itself; None if it is to run as it always does."""
+        step = self.steps[0][0]
+        result = None if step is None else step.run(X, is_train)
+        if step is not None:
+            (self.declined if result is None else self.ran).add(0)
+        return result
+
+
+def chain_plan(model: Node) -> Plan | None:
+    """The plan for a chain's layers, chains among them taken apart; None if layers run one by one."""
+    if not _on or _is_watched():
+        return None
+    plan = model._plan
+    if plan is None or not plan.holds():
+        watched: list[Node] = [model]
+        items = [item for layer in model.layers for item in flattened(layer, watched)]
+        plan = model._plan = Plan(items, watched)
+    return plan
+
+
+def run_as_one(model: Node, X: Any, is_train: bool) -> Result | None:
+    """Run a node that is no chain by a form that matches it; None if there is none, or if it declines."""
+    if not _on or _is_watched():
+        return None
+    plan = model._plan
+    if plan is None or not plan.holds():
+        plan = model._plan = Plan([model], [model])
+    return plan.run_whole(X, is_train)
+
+
+def flattened(node: Node, watched: list[Node]) -> list[Node]:
+    """The nodes that run one after the other where this one stands. Chains that were taken apart go to `watched`."""
+    from ..layers.chain import forward
+
+    if node._func is not forward or not _is_plain(node):
+        return [node]
+    watched.append(node)
+    return [item for layer in node.layers for item in flattened(layer, watched)]
+
+
+def _is_plain(node: Node) -> bool:
+    """Whether nothing can tell that a node is not called: its class calls forward as Model does, on numpy's arrays."""
+    from ..model import Model
+
+    return type(node).__call__ is Model.__call__ and type(node.ops) is NumpyOps
+
+
+def _is_watched() -> bool:
+    """Whether somebody looks at what goes from layer to layer: contracts, in any thread, replace methods of Model."""
+    from ..model import PLAIN_CALL, Model
+
+    return Model.__call__ is not PLAIN_CALL

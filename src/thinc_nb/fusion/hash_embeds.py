@@ -1,0 +1,113 @@
+"""Hashed embeddings: ids to vectors in one pass, several tables side by side straight into the joined result.
+
+One by one each column of ids is copied, its hashes kept, its vectors gathered, and the vectors copied once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..layers._checks import check_gradient
+from ..layers.array_getitem import forward as getitem
+from ..layers.concatenate import forward as concatenate
+from ..layers.hashembed import forward as hashembed
+from ._gradients import arrays_of, is_ready
+from ._plan import Result, flattened
+
+if TYPE_CHECKING:
+    from ._plan import Node
+
+
+class Table(NamedTuple):
+    """A hashed embedding, and what picks its column of the ids; None if the ids are one column."""
+
+    node: Node
+    getter: Node | None
+
+    @property
+    def column(self) -> int | None:
+        """The column; None if it is anything but a single one of all rows."""
+        index = None if self.getter is None else self.getter.attrs["index"]
+        if type(index) is tuple and len(index) == 2 and index[0] in (slice(None), slice(0, None)):
+            return index[1] if type(index[1]) is int else None
+        return None
+
+
+class HashEmbeds:
+    """A match."""
+
+    form = "hash_embeds"
+    kernels = ("hashed.hash_embed", "hashed.backprop_hash_embed")
+
+    def __init__(self, tables: list[Table], around: Sequence[Node], length: int) -> None:
+        self.tables = tables
+        getters = [table.getter for table in tables if table.getter is not None]
+        self.nodes = [*(table.node for table in tables), *getters, *around]
+        self.length = length
+
+    def run(self, X: Any, is_train: bool) -> Result | None:
+        """Y, and the callback."""
+        from ..kernels import hashed as kernels
+
+        ndim = 1 if self.tables[0].getter is None else 2
+        if type(X) is not np.ndarray or X.dtype.char not in "QLql" or not is_ready(X, ndim, X.dtype):
+            return None
+        columns = X.shape[1] if ndim == 2 else 1
+        ids = X.reshape(-1) if X.dtype.kind == "u" else X.reshape(-1).view("uint64")
+        found: list[tuple[Any, int, int]] = []
+        dtype, width = None, 0
+        for table in self.tables:
+            arrays = arrays_of(table.node, ("E",), dtype)
+            column = 0 if table.getter is None else table.column
+            rate = table.node.attrs.get("dropout_rate")
+            if arrays is None or column is None or not 0 <= column < columns or (is_train and rate):
+                return None
+            E = arrays[0]
+            if E.ndim != 2 or not 0 < len(E) <= 0x7FFFFFFF:
+                return None
+            found.append((E, column, width))
+            dtype = E.dtype
+            width += E.shape[1]
+        ops = self.tables[0].node.ops
+        Y = ops._empty((len(X), width), dtype)
+        rows = ops._empty((len(found), len(X), 4), "int32")
+        for place, (E, column, start) in enumerate(found):
+            seed = self.tables[place].node.attrs["seed"] & 0xFFFFFFFF
+            kernels.hash_embed(Y, rows[place], E, ids, columns, column, seed, start)
+
+        def backprop(dY: Any) -> Any:
+            check_gradient(self.nodes[-1], dY, Y)
+            dY = np.ascontiguousarray(dY)
+            for place, (_, _, start) in enumerate(found):
+                kernels.backprop_hash_embed(rows[place], dY, self.tables[place].node.grad_buffer("E"), start)
+            return ops.alloc(X.shape, dtype="int32" if ndim == 1 else X.dtype)
+
+        return Y, backprop
+
+
+def match(nodes: Sequence[Node], at: int) -> HashEmbeds | None:
+    """A concatenation of hashed embeddings, or one of them; each with or without the choice of a column before it."""
+    node = nodes[at]
+    if node._func is not concatenate:
+        table = _table(nodes, at)
+        return None if table is None else HashEmbeds([table], (), 1 if table.getter is None else 2)
+    tables, around = [], [node]
+    for layer in node.layers:
+        inner = flattened(layer, around)
+        table = _table(inner, 0)
+        if table is None or len(inner) != (1 if table.getter is None else 2):
+            return None
+        tables.append(table)
+    same = len({table.getter is None for table in tables}) == 1
+    return HashEmbeds(tables, [*around[1:], node], 1) if same else None
+
+
+def _table(nodes: Sequence[Node], at: int) -> Table | None:
+    if nodes[at]._func is hashembed:
+        return Table(nodes[at], None)
+    if nodes[at]._func is getitem and at + 1 < len(nodes) and nodes[at + 1]._func is hashembed:
+        return Table(nodes[at + 1], nodes[at])
+    return None

@@ -1,0 +1,161 @@
+"""(window →) maxout → layer normalisation (→ dropout), and a residual connection around it.
+
+After the product everything is one pass over the rows, forward and backward; the sums of bias, gain and shift are made
+in it, and the gradient of W is written where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backends.random import _threshold_and_scale
+from ..layers._checks import check_gradient
+from ..layers.dropout import forward as dropout
+from ..layers.expand_window import forward as expand_window
+from ..layers.layernorm import forward as layernorm
+from ..layers.maxout import forward as maxout
+from ..layers.residual import forward as residual_layer
+from ._gradients import add_product, arrays_of, is_ready
+from ._plan import Result, flattened
+
+if TYPE_CHECKING:
+    from ._plan import Node
+
+KEEP_ALL = (np.uint32(0), np.uint32(0), 1.0)
+
+
+class MaxoutNorm:
+    """A match."""
+
+    form = "maxout_norm"
+    kernels = (
+        "maxout_norm.maxout_norm",
+        "maxout_norm.maxout_norm_only",
+        "maxout_norm.backprop_maxout_norm",
+        "maxout_norm.windows",
+        "maxout_norm.backprop_windows",
+    )
+
+    def __init__(self, parts: dict[str, Node], around: Node | None, inner: Sequence[Node], length: int) -> None:
+        self.window, self.dropout = parts.get("window"), parts.get("dropout")
+        self.maxout, self.norm = parts["maxout"], parts["norm"]
+        self.residual = around is not None
+        self.nodes = [*parts.values(), *inner, *([] if around is None else [around])]
+        self.length = length
+
+    def run(self, X: Any, is_train: bool) -> Result | None:
+        """Y, and the callback."""
+        from ..kernels import maxout_norm as kernels
+
+        found, normal = arrays_of(self.maxout, ("W", "b")), arrays_of(self.norm, ("G", "b"))
+        if found is None or normal is None:
+            return None
+        (W, b), (gain, shift) = found, normal
+        if not is_ready(X, 2, W.dtype) or W.ndim != 3 or gain.dtype != W.dtype:
+            return None
+        units, pieces, inputs = W.shape
+        rows, width = X.shape
+        window = 0 if self.window is None else self.window.attrs["window_size"]
+        if (
+            type(window) is not int
+            or window < 0
+            or pieces not in (2, 3)
+            or units == 0
+            or inputs != width * (2 * window + 1)
+            or b.shape != (units, pieces)
+            or not gain.shape == shift.shape == (units,)
+            or (self.residual and width != units)
+        ):
+            return None
+        rate = 0.0
+        if is_train and self.dropout is not None and self.dropout.attrs["is_enabled"]:
+            rate = self.dropout.attrs["dropout_rate"] or 0.0
+            if rate >= 1:
+                return None
+        ops = self.maxout.ops
+        empty, matmul = ops._empty, ops._matmul
+        bias, matrix = b.reshape(-1), W.reshape((units * pieces, inputs))
+        residual = int(self.residual)
+        # What a bare Dropout would draw, when it would draw it.
+        mask = (ops.dropout_key(), *_threshold_and_scale(rate)) if rate > 0 else KEEP_ALL
+        if window:
+            columns = empty((rows, inputs), X.dtype)
+            kernels.windows(columns, X.reshape(-1), width, window)
+        else:
+            columns = X
+
+        def product() -> Any:
+            Z = empty((rows, units * pieces), X.dtype)
+            matmul(columns, matrix.T, Z)
+            return Z
+
+        def kept(out: Any) -> tuple[Any, ...]:
+            normed, which = empty((rows, units), X.dtype), empty((rows, units), np.uint8)
+            rstd = empty((rows,), X.dtype)
+            kernels.maxout_norm(out, product(), bias, gain, shift, X, normed, which, rstd, pieces, residual, *mask)
+            return normed, which, rstd
+
+        Y = empty((rows, units), X.dtype)
+        state: tuple[Any, ...] | None = None
+        if is_train:
+            state = kept(Y)
+        else:
+            kernels.maxout_norm_only(Y, product(), bias, gain, shift, X, pieces, residual)
+
+        def backprop(dY: Any) -> Any:
+            check_gradient(self.norm, dY, Y)
+            dY = np.ascontiguousarray(dY)
+            dZ, room = empty((rows, units * pieces), X.dtype), empty((rows, units), X.dtype)
+            # Without training the forward pass has kept nothing; Y is the caller's by now.
+            normed, which, rstd = state or kept(room)
+            kernel = kernels.backprop_maxout_norm
+            sums = empty((kernel.blocks(rows, dY), units * (2 + pieces)), X.dtype)
+            kernel(dZ, dY, normed, which, rstd, gain, sums, room, pieces, *mask)
+            total = sums.sum(axis=0)
+            self.norm.inc_grad("G", total[:units])
+            self.norm.inc_grad("b", total[units : 2 * units])
+            self.maxout.inc_grad("b", total[2 * units :].reshape(b.shape))
+            add_product(self.maxout, "W", dZ.T, columns)
+            d_columns = empty((rows, inputs), X.dtype)
+            matmul(dZ, matrix, d_columns)
+            if window:
+                dX = empty((rows, width), X.dtype)
+                kernels.backprop_windows(dX, dY, d_columns, window, residual)
+                return dX
+            if residual:
+                d_columns += dY
+            return d_columns
+
+        return Y, backprop
+
+
+def match(nodes: Sequence[Node], at: int) -> MaxoutNorm | None:
+    """The nodes from a place on, or a residual layer of such nodes and no others."""
+    node = nodes[at]
+    if node._func is not residual_layer or len(node.layers) != 1:
+        parts = _parts(nodes, at)
+        return None if parts is None else MaxoutNorm(parts, None, (), len(parts))
+    watched: list[Node] = []
+    inner = flattened(node.layers[0], watched)
+    parts = _parts(inner, 0)
+    return None if parts is None or len(parts) != len(inner) else MaxoutNorm(parts, node, watched, 1)
+
+
+def _parts(nodes: Sequence[Node], at: int) -> dict[str, Node] | None:
+    pattern = (
+        ("window", expand_window, False),
+        ("maxout", maxout, True),
+        ("norm", layernorm, True),
+        ("dropout", dropout, False),
+    )
+    parts: dict[str, Node] = {}
+    for name, function, needed in pattern:
+        if at < len(nodes) and nodes[at]._func is function:
+            parts[name] = nodes[at]
+            at += 1
+        elif needed:
+            return None
+    return parts

@@ -1,0 +1,68 @@
+"""Layers on arrays of a batch of sequences: the batch stays one array from one wrapper to the next.
+
+One by one, with_array cuts its result into the sequences of a list, and the next wrapper, or list2ragged, copies them
+into one array again. Only without padding: the rows between sequences are not zero inside, but would be at the next
+wrapper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..layers._sequences import lengths_of
+from ..layers.list2ragged import forward as list2ragged
+from ..layers.with_array import forward as with_array
+from ..types import Ragged
+from ._plan import Result
+
+if TYPE_CHECKING:
+    from ._plan import Node
+
+
+class OneArray:
+    """A match: wrappers, and perhaps a list2ragged after them."""
+
+    form = "sequences"
+    kernels = ()
+
+    def __init__(self, wrappers: Sequence[Node], ragged: Node | None) -> None:
+        self.wrappers, self.ragged = wrappers, ragged
+        self.nodes = [*wrappers, *([] if ragged is None else [ragged])]
+        self.length = len(self.nodes)
+
+    def run(self, X: Any, is_train: bool) -> Result | None:
+        """The list of outputs, or the Ragged, and the callback."""
+        if type(X) is not list or not X or any(node.attrs["pad"] != 0 for node in self.wrappers):
+            return None
+        if not all(type(x) is np.ndarray and x.ndim in (1, 2) and x.dtype == X[0].dtype for x in X):
+            return None
+        if any(x.shape[1:] != X[0].shape[1:] for x in X):
+            return None
+        ops = self.wrappers[0].ops
+        lengths = lengths_of(ops, X)
+        Y: Any = ops.flatten(X)
+        callbacks = []
+        for node in self.wrappers:
+            Y, callback = node.layers[0](Y, is_train)
+            callbacks.append(callback)
+        is_ragged = self.ragged is not None
+
+        def backprop(dY: Any) -> Any:
+            d = dY.dataXd if is_ragged else ops.flatten(dY)
+            for callback in reversed(callbacks):
+                d = callback(d)
+            return ops.unflatten(d, lengths)
+
+        return Ragged(Y, lengths) if is_ragged else ops.unflatten(Y, lengths), backprop
+
+
+def match(nodes: Sequence[Node], at: int) -> OneArray | None:
+    """Two or more wrappers, or one or more and list2ragged."""
+    end = at
+    while end < len(nodes) and nodes[end]._func is with_array:
+        end += 1
+    ragged = nodes[end] if end > at and end < len(nodes) and nodes[end]._func is list2ragged else None
+    return OneArray(nodes[at:end], ragged) if end - at > 1 or ragged is not None else None

@@ -1,0 +1,282 @@
+"""What follows the product in a maxout layer with layer normalisation, in one pass over its rows.
+
+bias → largest piece → normalisation → dropout → residual. `z` is the product, (n, units * pieces), the pieces of a unit
+beside each other, 2 or 3 of them. The arithmetic is that of the kernels one by one, in the same order, and dropout
+draws the same elements under the same key.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._compile import blockwise, rowwise
+from ._words import Real, Reals1d, Reals2d, UInt8s2d, UInt32, inline, lane, lanes, real, sqrt, sum_lanes, sync_lanes
+from .dropout import random_bits
+
+u32, u64 = np.uint32, np.uint64
+ZERO, ONE = 0.0, 1.0
+EPSILON = 1e-8
+FIRST, SECOND, THIRD = np.uint8(0), np.uint8(1), np.uint8(2)
+KEEP_ALL = np.uint32(0)
+
+
+@inline
+def kept(v: Real, key: Real, threshold: Real, place: int) -> Real:
+    """v where the dropout of `key` keeps the element of this place, else 0."""
+    return v if random_bits(key, u32(place)) >= threshold else ZERO
+
+
+# A few rows at a time, one simple loop after the other while they are in the nearest cache: with all loops for a row in
+# one another LLVM vectorises few of them (2.3 times as slow).
+@blockwise(cpu=16, cuda=1)
+def maxout_norm(  # noqa: C901  # one simple loop after the other
+    block: int,
+    start: int,
+    stop: int,
+    y: Reals2d,
+    z: Reals2d,
+    bias: Reals1d,
+    gain: Reals1d,
+    shift: Reals1d,
+    x: Reals2d,
+    normed: Reals2d,
+    which: UInt8s2d,
+    rstd: Reals1d,
+    pieces: int,
+    residual: int,
+    key: UInt32,
+    threshold: UInt32,
+    scale: float,
+) -> None:
+    """For training: also keeps the normalised rows, the largest pieces and 1 / deviation. x is read if `residual`."""
+    width = normed.shape[1]
+    share = ONE / real(width)
+    if pieces == 3:
+        for r in range(start, stop):
+            p, h, w = z[r], normed[r], which[r]
+            for j in range(lane(), width, lanes()):
+                a = p[3 * j] + bias[3 * j]
+                b = p[3 * j + 1] + bias[3 * j + 1]
+                c = p[3 * j + 2] + bias[3 * j + 2]
+                place = FIRST
+                if b > a:
+                    a = b
+                    place = SECOND
+                if c > a:
+                    a = c
+                    place = THIRD
+                h[j] = a
+                w[j] = place
+    else:
+        for r in range(start, stop):
+            p, h, w = z[r], normed[r], which[r]
+            for j in range(lane(), width, lanes()):
+                a = p[2 * j] + bias[2 * j]
+                b = p[2 * j + 1] + bias[2 * j + 1]
+                second = b > a
+                h[j] = b if second else a
+                w[j] = SECOND if second else FIRST
+    for r in range(start, stop):
+        h = normed[r]
+        total = ZERO
+        for j in range(lane(), width, lanes()):
+            total += h[j]
+        mean = sum_lanes(total) * share
+        total = ZERO
+        for j in range(lane(), width, lanes()):
+            d = h[j] - mean
+            total += d * d
+        deviation = ONE / sqrt(sum_lanes(total) * share + EPSILON)
+        if lane() == 0:
+            rstd[r] = deviation
+        for j in range(lane(), width, lanes()):
+            h[j] = (h[j] - mean) * deviation
+    for r in range(start, stop):
+        h, out = normed[r], y[r]
+        for j in range(lane(), width, lanes()):
+            out[j] = h[j] * gain[j] + shift[j]
+    if threshold > KEEP_ALL:
+        for r in range(start, stop):
+            out = y[r]
+            for j in range(lane(), width, lanes()):
+                out[j] = kept(out[j] * scale, key, threshold, r * width + j)
+    if residual:
+        for r in range(start, stop):
+            given, out = x[r], y[r]
+            for j in range(lane(), width, lanes()):
+                out[j] += given[j]
+
+
+@blockwise(cpu=16, cuda=1)
+def maxout_norm_only(
+    block: int,
+    start: int,
+    stop: int,
+    y: Reals2d,
+    z: Reals2d,
+    bias: Reals1d,
+    gain: Reals1d,
+    shift: Reals1d,
+    x: Reals2d,
+    pieces: int,
+    residual: int,
+) -> None:
+    """For prediction: nothing is kept, nothing dropped."""
+    width = y.shape[1]
+    share = ONE / real(width)
+    if pieces == 3:
+        for r in range(start, stop):
+            p, out = z[r], y[r]
+            for j in range(lane(), width, lanes()):
+                a = p[3 * j] + bias[3 * j]
+                b = p[3 * j + 1] + bias[3 * j + 1]
+                c = p[3 * j + 2] + bias[3 * j + 2]
+                a = b if b > a else a
+                out[j] = c if c > a else a
+    else:
+        for r in range(start, stop):
+            p, out = z[r], y[r]
+            for j in range(lane(), width, lanes()):
+                a = p[2 * j] + bias[2 * j]
+                b = p[2 * j + 1] + bias[2 * j + 1]
+                out[j] = b if b > a else a
+    for r in range(start, stop):
+        out = y[r]
+        total = ZERO
+        for j in range(lane(), width, lanes()):
+            total += out[j]
+        mean = sum_lanes(total) * share
+        total = ZERO
+        for j in range(lane(), width, lanes()):
+            d = out[j] - mean
+            total += d * d
+        deviation = ONE / sqrt(sum_lanes(total) * share + EPSILON)
+        for j in range(lane(), width, lanes()):
+            out[j] = (out[j] - mean) * deviation * gain[j] + shift[j]
+    if residual:
+        for r in range(start, stop):
+            given, out = x[r], y[r]
+            for j in range(lane(), width, lanes()):
+                out[j] += given[j]
+
+
+ROWS = 32
+"""Of a block below, and of the room that it needs."""
+
+
+# Each block adds up its own sums over rows: of gain, shift and bias, one after the other.
+@blockwise(cpu=ROWS, cuda=ROWS)
+def backprop_maxout_norm(  # noqa: C901  # the same
+    block: int,
+    start: int,
+    stop: int,
+    dz: Reals2d,
+    dy: Reals2d,
+    normed: Reals2d,
+    which: UInt8s2d,
+    rstd: Reals1d,
+    gain: Reals1d,
+    sums: Reals2d,
+    room: Reals2d,
+    pieces: int,
+    key: UInt32,
+    threshold: UInt32,
+    scale: float,
+) -> None:
+    """sums: (blocks, width * (2 + pieces)). room: (rows, width), for what is between."""
+    width = normed.shape[1]
+    share = ONE / real(width)
+    own = sums[block]
+    d_gain, d_shift, d_bias = own[:width], own[width : 2 * width], own[2 * width :]
+    for j in range(lane(), own.shape[0], lanes()):
+        own[j] = ZERO
+    sync_lanes()
+    if threshold > KEEP_ALL:
+        for r in range(start, stop):
+            d, g = dy[r], room[r]
+            for j in range(lane(), width, lanes()):
+                g[j] = kept(d[j] * scale, key, threshold, r * width + j)
+    else:
+        for r in range(start, stop):
+            d, g = dy[r], room[r]
+            for j in range(lane(), width, lanes()):
+                g[j] = d[j]
+    for r in range(start, stop):
+        g, h = room[r], normed[r]
+        for j in range(lane(), width, lanes()):
+            d_gain[j] += g[j] * h[j]
+            d_shift[j] += g[j]
+    for r in range(start, stop):
+        g, h = room[r], normed[r]
+        sum_g = ZERO
+        sum_gh = ZERO
+        for j in range(lane(), width, lanes()):
+            v = g[j] * gain[j]
+            sum_g += v
+            sum_gh += v * h[j]
+        sum_g = sum_lanes(sum_g) * share
+        sum_gh = sum_lanes(sum_gh) * share
+        deviation = rstd[r]
+        for j in range(lane(), width, lanes()):
+            g[j] = deviation * (g[j] * gain[j] - sum_g - h[j] * sum_gh)
+    # Zeros, then a store for each unit: 5 times as fast as three selects. Unsigned places: see maxout.py.
+    for r in range(start, stop):
+        o = dz[r]
+        for j in range(lane(), o.shape[0], lanes()):
+            o[j] = ZERO
+    sync_lanes()
+    for r in range(start, stop):
+        g, w, o = room[r], which[r], dz[r]
+        for j in range(lane(), width, lanes()):
+            place = u64(j) * u64(pieces) + u64(w[j])
+            o[place] = g[j]
+            d_bias[place] += g[j]
+
+
+@rowwise
+def windows(r: int, out: Reals2d, x: Reals1d, width: int, window: int) -> None:
+    """`seq2col` of one sequence, x flat: its rows lie beside each other already."""
+    rows = out.shape[0]
+    first = max(r - window, 0)
+    last = min(r + window + 1, rows)
+    row = out[r]
+    before = (first - (r - window)) * width
+    found = x[first * width : last * width]
+    within = row[before : before + found.shape[0]]
+    for j in range(lane(), found.shape[0], lanes()):
+        within[j] = found[j]
+    if before > 0:
+        for j in range(lane(), before, lanes()):
+            row[j] = ZERO
+    for j in range(before + found.shape[0] + lane(), row.shape[0], lanes()):
+        row[j] = ZERO
+
+
+@rowwise
+def backprop_windows(r: int, dx: Reals2d, dy: Reals2d, d_columns: Reals2d, window: int, residual: int) -> None:
+    """Its gradient; with `residual`, that of the residual connection around it too, which is dy."""
+    rows, width = dx.shape[0], dx.shape[1]
+    row = dx[r]
+    own = d_columns[r, window * width : (window + 1) * width]
+    if window == 1 and 0 < r < rows - 1:
+        # Nearly all rows of nearly all models: one pass.
+        before = d_columns[r - 1, 2 * width : 3 * width]
+        after = d_columns[r + 1, :width]
+        for j in range(lane(), width, lanes()):
+            row[j] = own[j] + before[j] + after[j]
+    else:
+        for j in range(lane(), width, lanes()):
+            row[j] = own[j]
+        for k in range(1, window + 1):
+            if r - k >= 0:
+                before = d_columns[r - k, (window + k) * width : (window + k + 1) * width]
+                for j in range(lane(), width, lanes()):
+                    row[j] += before[j]
+            if r + k < rows:
+                after = d_columns[r + k, (window - k) * width : (window - k + 1) * width]
+                for j in range(lane(), width, lanes()):
+                    row[j] += after[j]
+    if residual:
+        given = dy[r]
+        for j in range(lane(), width, lanes()):
+            row[j] += given[j]

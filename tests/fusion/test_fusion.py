@@ -1,0 +1,366 @@
+"""Fused forms: equal to the layers one by one, for any tree, and only where they may stand in for them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from thinc_nb import layers
+from thinc_nb.api import Model, NumpyOps, Ragged, contracts, fix_random_seed
+from thinc_nb.fusion import fusion
+from thinc_nb.fusion._plan import is_on
+
+pytestmark = pytest.mark.without_contracts
+WIDTH = 6
+Net = Model[Any, Any]
+X = np.random.default_rng(0).standard_normal((7, WIDTH), dtype="float32")
+
+
+@pytest.fixture(autouse=True)
+def on() -> Iterator[None]:
+    with fusion(True):
+        yield
+
+
+def run(model: Net, X: Any, is_train: bool, on: bool) -> list[Any]:
+    """Output, gradient of the input, and those of all parameters, in the order of the tree."""
+    for node in model.walk():
+        for name in node.param_names:
+            node.set_grad(name, np.zeros_like(node.get_param(name)))
+    fix_random_seed(0)
+    with fusion(on):
+        Y, backprop = model(X, is_train)
+        dX = backprop(gradient_of(Y))
+    grads = [node.get_grad(name) for node in model.walk() for name in node.param_names]
+    return [*flat(Y), *flat(dX), *[grad.copy() for grad in grads]]
+
+
+def gradient_of(Y: Any) -> Any:
+    """Something that is not the same for all elements."""
+    if isinstance(Y, Ragged):
+        return Ragged(gradient_of(Y.dataXd), Y.lengths)
+    if isinstance(Y, list):
+        return [gradient_of(y) for y in Y]
+    return np.cos(np.arange(Y.size, dtype=Y.dtype)).reshape(Y.shape)
+
+
+def flat(X: Any) -> list[Any]:
+    if isinstance(X, Ragged):
+        return [X.dataXd.copy(), X.lengths]
+    return [part.copy() for part in X] if isinstance(X, list) else [X.copy()]
+
+
+def assert_alike(model: Net, X: Any, is_train: bool = True) -> None:
+    one_by_one, fused = run(model, X, is_train, on=False), run(model, X, is_train, on=True)
+    assert len(one_by_one) == len(fused)
+    for expected, got in zip(one_by_one, fused, strict=True):
+        assert got.shape == expected.shape
+        assert got.dtype == expected.dtype
+        scale = float(np.abs(expected).max()) if expected.size else 0.0
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5 * scale)
+
+
+def initialized(model: Net, X: Any) -> Net:
+    """With parameters that no initializer would draw: no zeros, no ones."""
+    model.initialize(X=X)
+    rng = np.random.default_rng(1)
+    for node in model.walk():
+        for name in node.param_names:
+            W = node.get_param(name)
+            node.set_param(name, rng.standard_normal(W.shape).astype(W.dtype))
+    return model
+
+
+def ran_as(model: Net, form: str) -> bool:
+    return f"{form}: fused" in model.explain()
+
+
+# --- trees
+
+rates = st.sampled_from([0.0, 0.0, 0.3, 1.0])
+
+
+def maxouts(inputs: int) -> st.SearchStrategy[list[Net]]:
+    return st.builds(
+        lambda pieces, normalize, rate: [layers.Maxout(WIDTH, inputs, pieces, normalize=normalize, dropout=rate)],
+        st.integers(1, 4),
+        st.booleans(),
+        st.none() | rates,
+    )
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> list[Net]:
+    window = draw(st.integers(0, 3))
+    return [layers.expand_window(window), *draw(maxouts(WIDTH * (2 * window + 1)))]
+
+
+simple = st.one_of(
+    st.builds(lambda: [layers.Relu(WIDTH, WIDTH)]),
+    st.builds(lambda: [layers.Linear(WIDTH, WIDTH)]),
+    st.builds(lambda: [layers.Softmax(WIDTH, WIDTH)]),
+    st.builds(lambda: [layers.Mish(WIDTH, WIDTH)]),
+    st.builds(lambda: [layers.LayerNorm(WIDTH)]),
+    st.builds(lambda rate: [layers.Dropout(rate)], rates),
+    maxouts(WIDTH),
+    convolutions(),
+)
+
+
+def wrapped(blocks: list[list[Net]], kinds: list[str]) -> list[Net]:
+    """Blocks side by side in a list of layers, some of them wrapped."""
+    found: list[Net] = []
+    for block, kind in zip(blocks, kinds, strict=True):
+        inner: Net = layers.chain(*block) if len(block) > 1 else block[0]
+        if kind == "residual":
+            found.append(layers.residual(inner))
+        elif kind == "nested":
+            found.append(inner)
+        elif kind == "twice":
+            found.extend([inner, inner])
+        elif kind == "debug":
+            found.append(layers.with_debug(inner))
+        elif kind == "inner debug":
+            layers.with_debug(block[-1])
+            found.append(layers.residual(inner))
+        elif kind == "range":
+            found.append(layers.with_array2d(inner))
+        elif kind == "subclass":
+            found.append(Loud("loud", through, init=init_inner, layers=[inner]))
+        else:
+            found.extend(block)
+    return found
+
+
+class Loud(Model[Any, Any]):
+    """A model that calls forward in its own way."""
+
+    def __call__(self, X: Any, is_train: bool) -> Any:
+        Y, callback = super().__call__(X, is_train)
+        return 2 * Y, lambda dY: callback(2 * dY)
+
+
+def through(model: Net, X: Any, is_train: bool) -> Any:
+    return model.layers[0](X, is_train)
+
+
+def init_inner(model: Net, X: Any = None, Y: Any = None) -> None:
+    model.layers[0].initialize(X, Y)
+
+
+KINDS = ["plain", "plain", "residual", "residual", "nested", "twice", "debug", "inner debug", "range", "subclass"]
+
+
+@st.composite
+def trees(draw: st.DrawFn, depth: int = 2) -> list[Net]:
+    part = simple if depth == 0 else st.one_of(simple, trees(depth - 1))
+    blocks = draw(st.lists(part, min_size=1, max_size=3))
+    return wrapped(blocks, [draw(st.sampled_from(KINDS)) for _ in blocks])
+
+
+@settings(max_examples=120, deadline=None)
+@given(tree=trees(), rows=st.sampled_from([0, 1, 2, 5, 40]), is_train=st.booleans())
+def test_random_trees_give_what_their_layers_give(tree: list[Net], rows: int, is_train: bool) -> None:
+    model = initialized(layers.chain(layers.noop(), *tree), X)
+    batch = np.random.default_rng(rows).standard_normal((rows, WIDTH), dtype="float32")
+    assert_alike(model, batch, is_train)
+
+
+# --- forms
+
+
+def embeds(columns: bool) -> Net:
+    made = [layers.HashEmbed(width, 11, seed=width, column=i if columns else None) for i, width in enumerate((3, 4))]
+    return layers.concatenate(*made)
+
+
+IDS = np.random.default_rng(0).integers(-9, 2**60, (9, 2))
+SEQUENCES = [X[:3], X[3:4], X[4:4], X[4:]]
+dropped = partial(layers.Maxout, WIDTH, normalize=True, dropout=0.2)
+
+
+def on_rows() -> Net:
+    return layers.with_array(layers.Relu(4))
+
+
+FORMS: dict[str, tuple[str, Callable[[], Net], Any]] = {
+    "maxout": ("maxout_norm", lambda: layers.Maxout(WIDTH, normalize=True), X),
+    "two pieces": ("maxout_norm", lambda: dropped(nP=2), X),
+    "residual": ("maxout_norm", lambda: layers.residual(dropped()), X),
+    "window": ("maxout_norm", lambda: layers.residual(layers.chain(layers.expand_window(1), dropped())), X),
+    "wide window": ("maxout_norm", lambda: layers.chain(layers.expand_window(9), dropped()), X),
+    "float64": ("maxout_norm", lambda: layers.residual(dropped()), X.astype("float64")),
+    "relu": ("dense", lambda: layers.chain(layers.Relu(5), layers.Softmax(3)), X),
+    "linear": ("dense", lambda: layers.chain(layers.Linear(5), layers.Linear(3)), X),
+    "columns": ("hash_embeds", lambda: embeds(columns=True), IDS),
+    "unsigned": ("hash_embeds", lambda: embeds(columns=True), IDS.astype("uint64")),
+    "one column": ("hash_embeds", lambda: layers.HashEmbed(4, 7, column=1), IDS),
+    "no columns": ("hash_embeds", lambda: embeds(columns=False), IDS[:, 0].copy()),
+    "pooled": ("sequences", lambda: layers.chain(on_rows(), layers.list2ragged(), layers.reduce_sum()), SEQUENCES),
+    "wrappers": ("sequences", lambda: layers.chain(on_rows(), layers.with_array(layers.Relu(2))), SEQUENCES),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("is_train", [True, False])
+def test_each_form_is_used_and_gives_what_its_layers_give(name: str, is_train: bool) -> None:
+    form, build, batch = FORMS[name]
+    model = build()
+    model.initialize(X=X if name == "float64" else batch)
+    if name == "float64":
+        for node in model.walk():
+            for param in node.param_names:
+                node.set_param(param, node.get_param(param).astype("float64"))
+    assert_alike(model, batch, is_train)
+    assert ran_as(model, form)
+
+
+def test_gradients_add_up_over_batches() -> None:
+    model = initialized(layers.residual(layers.Maxout(WIDTH, normalize=True)), X)
+    for on in (True, False):
+        with fusion(on):
+            for node in model.walk():
+                for name in node.param_names:
+                    node.set_grad(name, np.zeros_like(node.get_param(name)))
+            for batch in (X, X[:2]):
+                Y, backprop = model(batch, True)
+                backprop(gradient_of(Y))
+            found = [node.get_grad(name).copy() for node in model.walk() for name in node.param_names]
+        if on:
+            fused = found
+    for expected, got in zip(found, fused, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_callback_can_be_called_twice() -> None:
+    model = initialized(layers.residual(layers.Maxout(WIDTH, normalize=True, dropout=0.5)), X)
+    for is_train in (True, False):
+        Y, backprop = model(X, is_train)
+        kept = Y.copy()
+        dY = gradient_of(Y)
+        first = backprop(dY).copy()
+        Y[...] = 0
+        np.testing.assert_array_equal(backprop(dY), first)
+        np.testing.assert_array_equal(dY, gradient_of(kept))
+        assert not Y.any()
+
+
+def test_changes_of_the_tree_are_noticed() -> None:
+    model = initialized(layers.chain(layers.Relu(WIDTH), layers.Maxout(WIDTH, normalize=True)), X)
+    model.predict(X)
+    assert ran_as(model, "maxout_norm")
+    model.layers.append(initialized(layers.Softmax(2), X))
+    assert_alike(model, X)
+    assert model.predict(X).shape == (7, 2)
+    inner = model.layers[1]
+    inner.layers.pop()
+    assert_alike(model, X)
+    assert not ran_as(model, "maxout_norm")
+
+
+def test_replaced_callbacks_are_called() -> None:
+    model = initialized(layers.chain(layers.Relu(WIDTH), layers.Maxout(WIDTH, normalize=True)), X)
+    model.predict(X)
+    calls: list[int] = []
+    norm = model.layers[1].layers[1]
+    layers.with_debug(norm, on_forward=lambda *_: calls.append(1))
+    model.predict(X)
+    assert calls == [1]
+    norm.replace_callbacks(lambda model, X, is_train: (X + 1, lambda dY: dY))
+    relu, chained = model.layers
+    np.testing.assert_allclose(model.predict(X), chained.layers[0].predict(relu.predict(X)) + 1, rtol=1e-6)
+
+
+def test_other_operations_are_asked() -> None:
+    class Counting(NumpyOps):
+        calls = 0
+
+        def relu(self, X: Any, inplace: bool = False) -> Any:
+            Counting.calls += 1
+            return super().relu(X, inplace)
+
+    model = initialized(layers.chain(layers.Relu(4), layers.Relu(3)), X)
+    model.predict(X)
+    for node in model.walk():
+        node.ops = Counting()
+    model.predict(X)
+    assert Counting.calls == 2
+
+
+def test_settings_and_parameters_are_read_when_it_runs() -> None:
+    model = initialized(layers.residual(layers.Maxout(WIDTH, normalize=True, dropout=0.0)), X)
+    before = model.predict(X)
+    dropout = model.layers[0].layers[1]
+    dropout.attrs["dropout_rate"] = 0.9
+    assert_alike(model, X)
+    maxout = model.layers[0].layers[0].layers[0]
+    with model.use_params({(maxout.id, "W"): np.zeros_like(maxout.get_param("W"))}):
+        assert not np.allclose(model.predict(X), before)
+        assert_alike(model, X)
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+def test_errors_are_those_of_the_layers() -> None:
+    model = initialized(layers.chain(layers.Relu(4), layers.Maxout(WIDTH, normalize=True)), X)
+    for wrong in (X[:, :3], X.astype("float64"), list(X), X[0]):
+        messages = []
+        for on in (True, False):
+            with fusion(on), pytest.raises(Exception) as caught:  # noqa: PT011  # which one is what is compared
+                model.predict(wrong)
+            messages.append((type(caught.value), str(caught.value)))
+        assert messages[0] == messages[1]
+    Y, backprop = model(X, True)
+    with pytest.raises(ValueError, match="layernorm"):
+        backprop(Y[:, :2])
+
+
+def test_the_switch_is_put_back() -> None:
+    with fusion(False):
+        assert not is_on()
+        with fusion(True):
+            assert is_on()
+        assert not is_on()
+    assert is_on()
+    fusion(False)
+    assert not is_on()
+    fusion(True)
+
+
+def test_a_plan_is_neither_copied_nor_pickled() -> None:
+    model = initialized(layers.chain(layers.Relu(4), layers.Maxout(WIDTH, normalize=True)), X)
+    Y = model.predict(X)
+    copy = model.copy()
+    for node in copy.walk():
+        for name in node.param_names:
+            node.set_param(name, 2 * node.get_param(name))
+    assert not np.allclose(copy.predict(X), Y)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), Y)
+    np.testing.assert_array_equal(model.predict(X), Y)
+
+
+def test_explain_names_forms_and_kernels() -> None:
+    model = initialized(layers.chain(layers.Relu(4), layers.with_array2d(layers.Maxout(WIDTH, normalize=True))), X)
+    assert "fused" not in model.copy().explain()
+    model.predict(X)
+    lines = model.explain().splitlines()
+    assert lines[0] == "fusion is on"
+    assert "dense: fused; dense.bias_relu" in lines[2]
+    assert "maxout_norm: fused; " in lines[5]
+    model.predict(X[:0])
+    with fusion(False):
+        assert model.explain().splitlines()[0] == "fusion is off"
+
+
+def test_nothing_is_fused_while_contracts_look_between_the_layers() -> None:
+    model = initialized(layers.chain(layers.Relu(4), layers.Maxout(WIDTH, normalize=True)), X).copy()
+    with contracts():
+        Y = model.predict(X)
+    assert "fused" not in model.explain()
+    np.testing.assert_allclose(model.predict(X), Y, rtol=1e-5, atol=1e-6)
+    assert ran_as(model, "maxout_norm")
