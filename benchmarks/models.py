@@ -1,9 +1,10 @@
 """Whole models beside Thinc, PyTorch and torch.compile: times, ratios, and the share of what the products alone take.
 
-    python benchmarks/models.py [--quick] [--only REGEX] [--threads 1,2] [--rounds 5] [--seconds 0.3] [--no-compile] [--json FILE]
+    python benchmarks/models.py [--quick] [--only REGEX] [--threads 1,2] [--rounds 5] [--seconds 0.3]
+        [--no-compile] [--json FILE]
 
 Each library has a process of its own, and they measure one after the other in turn, so that a disturbance of the
-machine meets all: in each round every one runs its step for 0.3 s and gives the median; printed is the median of the
+machine meets all: in each round every one runs its step for some time and gives the median; printed is the median of the
 rounds, in milliseconds, and the times of the others divided by ours (above 1 we are faster). What is not installed
 (`pip install thinc==9.1.1 torch==2.13.0`) is left out, torch.compile too where there is no C++ compiler.
 
