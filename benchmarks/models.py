@@ -4,8 +4,8 @@
         [--no-compile] [--json FILE]
 
 Each library has a process of its own, and they measure one after the other in turn, so that a disturbance of the
-machine meets all: in each round every one runs its step for some time and gives the median; printed is the median of the
-rounds, in milliseconds, and the times of the others divided by ours (above 1 we are faster). What is not installed
+machine meets all: in each round every one runs its step for some time and gives the median; printed is the median of
+the rounds, in milliseconds, and the times of the others divided by ours (above 1 we are faster). What is not installed
 (`pip install thinc==9.1.1 torch==2.13.0`) is left out, torch.compile too where there is no C++ compiler.
 
 `floor` is the time of the matrix products that our step consists of, by themselves, into arrays that exist, with
