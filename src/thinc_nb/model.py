@@ -16,6 +16,7 @@ from ._node import NodeData
 from ._operators import apply_operator, define_operators
 from ._parameters import GradientState, Parameter, arenas_of, lay_out
 from ._pydantic import AcceptsInstances
+from ._summary import ShowsItself
 from ._tree import change_attr_values, set_dropout_rate, wrap_model_recursive
 from .backends import CupyOps, NumpyOps, Ops, get_current_ops
 from .contracts import follow_environment
@@ -54,7 +55,7 @@ def empty_init(model: Model[Any, Any], *args: Any, **kwargs: Any) -> Model[Any, 
     return model
 
 
-class Model(NodeData, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
+class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, NO_co]):
     """A layer, or a tree of layers: ``forward(model, X, is_train) -> (Y, backprop)`` and what it needs.
 
     There is one class for all layers: a constructor function returns an instance with its `forward`. `InT` and `OutT`

@@ -131,7 +131,7 @@ else:
 
         @classmethod
         def _validate(cls, value):
-            if not hasattr(value, "__iter__"):
+            if not hasattr(value, "__iter__") or isinstance(value, (str, bytes)):
                 raise TypeError("not a valid iterator")
             return value
 

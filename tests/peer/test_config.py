@@ -36,7 +36,7 @@ except ImportError:
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_names_are_registered(category: str) -> None:
-    assert set(getattr(registries()[0], category).get_all()) == names(category)
+    assert names(category) <= set(getattr(registries()[0], category).get_all())
 
 
 def accepted(field: Any, value: Any) -> tuple[bool, Any]:
@@ -47,12 +47,15 @@ def accepted(field: Any, value: Any) -> tuple[bool, Any]:
 @pytest.mark.parametrize(("category", "name"), NAMES)
 def test_arguments(category: str, name: str) -> None:
     mine, theirs = (r.make_promise_schema({f"@{category}": name}).__fields__ for r in registries())
-    assert list(mine) == list(theirs)
+    assert [key for key in mine if key in theirs] == list(theirs)
+    assert not any(field.required for key, field in mine.items() if key not in theirs)
     for key in theirs:
         assert mine[key].required == theirs[key].required, key
         if not callable(theirs[key].default):
             assert mine[key].default == theirs[key].default, key
         for value in VALUES if (name, key) not in STRICTER | UNRESOLVED else ():
+            if category == "optimizers" and isinstance(value, str):  # Thinc takes any for an iterator, and then fails
+                continue
             assert accepted(mine[key], value) == accepted(theirs[key], value), f"{key} = {value!r}"
 
 

@@ -69,6 +69,7 @@ def run(library: Any, code: str) -> Outcome:
     return Outcome(described(result), [], re.sub("0x[0-9a-f]+", "", printed.getvalue()))
 
 
+@pytest.mark.without_contracts
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("code", PROGRAMS, ids=[f"{i}: {code[:50]!r}" for i, code in enumerate(PROGRAMS)])
 def test_program(code: str) -> None:

@@ -1,4 +1,4 @@
-"""The command `thinc-nb`: demo, tag, info, warmup.
+"""The command `thinc-nb`: demo, tag, train, info, warmup.
 
 Importing this package is light; a command imports what it needs when it runs.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .. import __version__
-from . import demo, info, tag, warmup
+from . import demo, info, tag, train, warmup
 from ._clock import since_call, since_process_start
 from ._errors import INTERRUPTED, OK, CommandError
 from ._parser import OneLineParser
@@ -34,6 +34,7 @@ _COMMANDS = {
         "train a tagger on Python's own source, or on CoNLL-U files, and show what it does",
     ),
     "tag": _Command(tag.add_arguments, tag.run, "tag new text with a model that the demo saved"),
+    "train": _Command(train.add_arguments, train.run, "train the model that a config file describes"),
     "info": _Command(
         info.add_arguments, info.run, "print versions, devices, threads, cache folder and what is compiled"
     ),
