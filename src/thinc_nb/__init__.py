@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .as_thinc import install_as_thinc as install_as_thinc
     from .checkpoints import load_checkpoint as load_checkpoint, save_checkpoint as save_checkpoint
     from .config import registry as registry
+    from .model_checks import check_model as check_model
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 if not TYPE_CHECKING:  # a checker that saw __getattr__ would accept any name
     _LAZY = (
         "api",
+        "check_model",
         "compat",
         "config",
         "install_as_thinc",
@@ -43,6 +45,10 @@ if not TYPE_CHECKING:  # a checker that saw __getattr__ would accept any name
             from . import checkpoints
 
             return getattr(checkpoints, name)
+        if name == "check_model":
+            from .model_checks import check_model
+
+            return check_model
         if name in _LAZY:
             from importlib import import_module
 

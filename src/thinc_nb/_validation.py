@@ -29,7 +29,7 @@ Problem = tuple[Location, str]
 
 @contextmanager
 def data_validation(validation: bool) -> Iterator[None]:
-    """Switch the validation of data in `Model.initialize` and `Model.__call__` on or off inside the block."""
+    """Switch the validation of X and Y in `Model.initialize` on or off inside the block."""
     token = DATA_VALIDATION.set(validation)
     try:
         yield

@@ -120,6 +120,7 @@ from .model import (
     set_dropout_rate,
     wrap_model_recursive,
 )
+from .model_checks import check_model
 from .optimizers import SGD, Adam, Optimizer, RAdam
 from .schedules import (
     Schedule,
@@ -229,6 +230,7 @@ __all__ = [
     "bidirectional",
     "chain",
     "change_attr_values",
+    "check_model",
     "clone",
     "compounding",
     "concatenate",

@@ -7,6 +7,7 @@ __all__ = [
     "InputError",
     "InputIndexError",
     "LengthsError",
+    "ModelCheckError",
     "ModelError",
     "SerializationError",
     "UnsetError",
@@ -51,6 +52,10 @@ class LengthsError(ModelError, ValueError, IndexError, AssertionError):
 
     Thinc raises each of the three builtin errors for it, in different operations; this is all of them.
     """
+
+
+class ModelCheckError(ModelError, ValueError):
+    """`check_model` found that a model does not do what it should; the message holds its report."""
 
 
 class SerializationError(ModelError, ValueError):

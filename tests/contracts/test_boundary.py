@@ -192,7 +192,7 @@ SAID: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "gradient is None": (
         lambda: MODEL.begin_update(F)[1](None),
-        PATH + "layers[2] 'softmax': layer 'softmax' expects float32 (3, 2), like Y, as gradient dY, got None",
+        PATH + "layers[2] 'softmax': layer 'softmax' expects Floats2d as gradient dY, got None: it is not an array",
     ),
     "gradient of the input": (
         lambda: chain(Relu(5, 4).initialize(), giving(F, dX=F)).begin_update(F)[1](F),
@@ -216,9 +216,9 @@ SAID: dict[str, tuple[Callable[[], Any], str]] = {
         ),
     ),
     "array as gradient of a Ragged": (
-        lambda: passing().begin_update(RAGGED)[1](F),
+        lambda: api.ParametricAttention(4).initialize().begin_update(RAGGED)[1](F),
         (
-            "layer 'passing' expects a Ragged of 2 sequences with data float32 (3, 4), like Y, as gradient dY, "
+            "layer 'para-attn' expects a Ragged of 2 sequences with data float32 (3, 4), like Y, as gradient dY, "
             "got float32 (3, 4)"
         ),
     ),
@@ -287,6 +287,14 @@ def test_a_layer_that_is_not_differentiable_may_return_nothing() -> None:
     layer: Model[Any, Any] = Model("argmax", forward)
     _, backprop = layer.begin_update(F)
     assert backprop(None) is None
+
+
+def test_without_annotations_gradients_may_be_of_another_kind() -> None:
+    """The callback of spaCy's PrecomputableAffine takes a pair for an array; others give an empty list for nothing."""
+    _, backprop = Model("pair", lambda model, X, is_train: (X, lambda dY: dY[0])).begin_update(F)
+    backprop((F, LENGTHS))
+    _, backprop = Model("none", lambda model, X, is_train: (F, lambda dY: [])).begin_update([F, F])
+    assert backprop(F) == []
 
 
 def test_callbacks_may_take_what_they_like() -> None:

@@ -44,7 +44,9 @@ def active() -> bool:
     """Whether layers that run here, in this thread or asyncio task, are checked."""
     if not _installed:
         return False
-    block = _open(_innermost.get())
+    block = _innermost.get()
+    if block is not None and not block.is_open:
+        block = _open(block)
     return _default if block is None else block.enabled
 
 

@@ -18,13 +18,14 @@ from ..model import Model
 from ..types import Padded, Ragged
 from . import active
 from ._annotations import promises_of, unaliased
-from ._messages import contract_error, hint_for, likely_member, type_name
+from ._messages import contract_error, family_of, hint_for, likely_member, type_name
 from ._predicates import predicate_of
 from ._types import complaint, padded_problem, prepared, ragged_problem
 
 Node = Model[Any, Any]
 
 FLOATS: Final = "fde"
+_Array = np.ndarray
 
 
 class Expectation:
@@ -57,7 +58,7 @@ def _never(value: object) -> bool:
 class Contract:
     """What is expected of the four values; None where nothing is."""
 
-    __slots__ = ("X", "Y", "dX", "dY")
+    __slots__ = ("X", "Y", "dX", "dY", "is_ours")
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         promises = promises_of(forward)
@@ -65,6 +66,7 @@ class Contract:
         self.Y = _expectation(promises.Y)
         self.dY = _expectation(promises.dY)
         self.dX = _expectation(promises.dX)
+        self.is_ours = str(getattr(forward, "__module__", "")).startswith("thinc_nb.layers.")
 
 
 def _expectation(annotation: Any) -> Expectation | None:
@@ -91,45 +93,60 @@ def contract_of(forward: Callable[..., Any]) -> Contract:
 
 
 def run(model: Node, X: Any, is_train: bool) -> tuple[Any, Any]:
-    """Run forward with X and Y checked, and give a callback that checks dY and dX."""
-    contract = contract_of(model._func)
+    """Run forward with X and Y checked: output and callback, for training one that checks dY and dX."""
+    forward = model._func
+    known = _contracts.get(id(forward))
+    contract = known[1] if known is not None and known[0]() is forward else contract_of(forward)
+    # Where layers only run others, as our combinators do, the widths are those of the others: they are asked.
+    is_asked = not model._layers or bool(model._params) or not (contract.is_ours or contract.X is None)
     try:
-        expected = contract.X
-        # Of layers that only run others, as chain does, the others are asked.
-        is_asked = expected is not None or not model._layers
-        if expected is None or not expected.accepts(X):
-            _require(model, "X", expected, X, FLOATS)
+        if contract.X is None:
+            if type(X) is not _Array:
+                _check_consistent(model, "X", X)
+        elif not contract.X.accepts(X):
+            contract.X.require(model, "X", X, FLOATS)
         if is_asked:
-            if model._params:
-                _check_weights(model, expected, X)
-            width = model._dims.get("nI")
-            if width is not None:
-                _check_width(model, "X", "nI", width, X)
-        result = model._func(model, X, is_train=is_train)
+            _check_input(model, contract.X, X)
+        result = forward(model, X, is_train=is_train)
         if type(result) is not tuple or len(result) != 2:
             _check_pair(model, result)
         Y, callback = result
-        expected = contract.Y
-        if expected is None or not expected.accepts(Y):
-            _require(model, "Y", expected, Y, "f" + _float_chars(model, X))
+        if contract.Y is None:
+            if type(Y) is not _Array:
+                _check_consistent(model, "Y", Y)
+        elif not contract.Y.accepts(Y):
+            contract.Y.require(model, "Y", Y, "f" + _float_chars(model, X))
         if is_asked:
             width = model._dims.get("nO")
-            if width is not None:
+            if width is not None and (type(Y) is not _Array or (Y.ndim == 2 and Y.shape[1] != width)):
                 _check_width(model, "Y", "nO", width, Y)
-        if is_train and not callable(callback):
-            raise ContractError(f"layer {model.name!r} promises a callback beside Y, got {described(callback)}")
+        if is_train:
+            if not callable(callback):
+                raise ContractError(f"layer {model.name!r} promises a callback beside Y, got {described(callback)}")
+            callback = _checked_callback(model, contract, callback, X, Y)
     except Exception as error:
         locate(error, model)
         raise
     return Y, callback
 
 
-def _require(model: Node, what: str, expected: Expectation | None, value: Any, floats: str) -> None:
-    if expected is not None:
-        expected.require(model, what, value, floats)
-    elif type(value) is Ragged and (problem := ragged_problem(value)):
+def _check_input(model: Node, expected: Expectation | None, X: Any) -> None:
+    """Hold X to the width of the layer and to its weights."""
+    width = model._dims.get("nI")
+    if width is not None and (type(X) is not _Array or (X.ndim == 2 and X.shape[1] != width)):
+        _check_width(model, "X", "nI", width, X)
+    for parameter in model._params.values():
+        W = parameter.value
+        if type(X) is not _Array or type(W) is not _Array or X.dtype is not W.dtype:
+            _check_weights(model, expected, X, W)
+        break
+
+
+def _check_consistent(model: Node, what: str, value: Any) -> None:
+    """What is true of a Ragged or Padded whatever the annotation."""
+    if type(value) is Ragged and (problem := ragged_problem(value)):
         raise contract_error(model, what, "Ragged as", value, problem)
-    elif type(value) is Padded and (problem := padded_problem(value)):
+    if type(value) is Padded and (problem := padded_problem(value)):
         raise contract_error(model, what, "Padded as", value, problem)
 
 
@@ -157,14 +174,11 @@ def _arrays(X: Any) -> list[Any]:
     return [X] if is_xp_array(X) else []
 
 
-def _check_weights(model: Node, expected: Expectation | None, X: Any) -> None:
+def _check_weights(model: Node, expected: Expectation | None, X: Any, W: Any) -> None:
     """Input is where the weights are, and where floats are asked for it has their dtype."""
-    W = next(iter(model._params.values())).value
     if W is None:
         return
-    if type(X) is np.ndarray and type(W) is np.ndarray:
-        if X.dtype is W.dtype:
-            return
+    if type(X) is _Array and type(W) is _Array:
         asks_for_floats = expected is not None and getattr(expected.annotation, "kind", None) == "f"
         if asks_for_floats and X.dtype != W.dtype and W.dtype.kind == "f":
             hint = f"convert it, X.astype({str(W.dtype)!r})"
@@ -202,19 +216,25 @@ def _check_width(model: Node, what: str, dim: str, width: int, value: Any) -> No
         raise contract_error(model, what, f"width {width} ({dim}) of", value, hint=hint)
 
 
-def checked_callback(model: Node, callback: Callable[..., Any], X: Any, Y: Any) -> Callable[..., Any]:
+def _checked_callback(
+    model: Node, contract: Contract, callback: Callable[..., Any], X: Any, Y: Any
+) -> Callable[..., Any]:
     """The callback, with dY and dX checked. A gradient looks like the value that it is the gradient of."""
-    contract = contract_of(model._func)
     # Lists may be changed by who has them.
-    X = list(X) if type(X) is list else X
-    Y = list(Y) if type(Y) is list else Y
+    if type(X) is list:
+        X = list(X)
+    if type(Y) is list:
+        Y = list(Y)
 
     def backprop(*args: Any, **kwargs: Any) -> Any:
         try:
             if args:
-                _check_gradient(model, "dY", contract.dY, args[0], "Y", Y)
+                dY = args[0]
+                if not _is_alike(dY, Y):
+                    _check_gradient(model, "dY", contract.dY, dY, "Y", Y, contract.Y is not None)
             dX = callback(*args, **kwargs)
-            _check_gradient(model, "dX", contract.dX, dX, "X", X)
+            if not _is_alike(dX, X):
+                _check_gradient(model, "dX", contract.dX, dX, "X", X, contract.X is not None)
         except Exception as error:
             locate(error, model)
             raise
@@ -223,18 +243,32 @@ def checked_callback(model: Node, callback: Callable[..., Any], X: Any, Y: Any) 
     return backprop
 
 
-def _check_gradient(model: Node, what: str, expected: Expectation | None, gradient: Any, of: str, value: Any) -> None:
-    if type(value) is np.ndarray and value.dtype.kind == "f":
-        if type(gradient) is np.ndarray and gradient.shape == value.shape and gradient.dtype == value.dtype:
-            return
-        if gradient is None and (expected is None or expected.accepts is _never):
-            return
+def _is_alike(gradient: Any, value: Any) -> bool:
+    """Whether both are arrays of floats of one shape and dtype: the common case."""
+    return (
+        type(gradient) is _Array
+        and type(value) is _Array
+        and gradient.dtype is value.dtype
+        and gradient.shape == value.shape
+        and value.dtype.kind == "f"
+    )
+
+
+def _check_gradient(
+    model: Node, what: str, expected: Expectation | None, gradient: Any, of: str, value: Any, is_typed: bool
+) -> None:
+    """Hold a gradient to its annotation, and to the value that it is the gradient of.
+
+    Without an annotation it may be of another kind altogether: the callback may take whatever the next layer gives.
+    """
+    if expected is None:
+        _check_consistent(model, what, gradient)
+    is_nothing = gradient is None or (isinstance(gradient, (list, tuple)) and not gradient)
+    is_free = is_nothing or (not is_typed and family_of(gradient) != family_of(value))
+    if not is_free:
         _check_alike(model, what, gradient, of, value)
-    elif gradient is not None or expected is not None:
-        if expected is None or not expected.accepts(gradient):
-            _require(model, what, expected, gradient, FLOATS)
-        if gradient is not None:
-            _check_alike(model, what, gradient, of, value)
+    if expected is not None and not expected.accepts(gradient):
+        expected.require(model, what, gradient, FLOATS)
 
 
 def _check_alike(model: Node, what: str, gradient: Any, of: str, value: Any) -> None:
@@ -287,15 +321,13 @@ def _on_host(array: Any) -> Any:
 def _call(self: Node, X: Any, is_train: bool) -> Any:
     if not active():
         return _PLAIN["__call__"](self, X, is_train)
-    Y, callback = run(self, X, is_train)
-    return Y, checked_callback(self, callback, X, Y) if callable(callback) else callback
+    return run(self, X, is_train)
 
 
 def _begin_update(self: Node, X: Any) -> Any:
     if not active():
         return _PLAIN["begin_update"](self, X)
-    Y, callback = run(self, X, True)
-    return Y, checked_callback(self, callback, X, Y)
+    return run(self, X, True)
 
 
 def _predict(self: Node, X: Any) -> Any:

@@ -45,11 +45,11 @@ def predicate_of(annotation: Any) -> Predicate | None:
 
 
 def _of_array(kind: ArrayType) -> Predicate:
-    rank, array = kind.ndim, np.ndarray
+    rank, array, float32 = kind.ndim, np.ndarray, np.dtype("float32")
     if rank is None:
         return _of_array_of_any_rank(kind)
     if kind.kind == "f":
-        return lambda value: type(value) is array and value.ndim == rank and value.dtype.char == "f"
+        return lambda value: type(value) is array and value.dtype is float32 and value.ndim == rank
     if kind.kind == "i":
         return lambda value: (
             type(value) is array and value.ndim == rank and value.dtype.kind in "iu" and value.dtype.itemsize >= 4

@@ -114,7 +114,8 @@ def prepared(annotation: Any) -> Any:
 
 def union_of(members: Iterable[Any]) -> Any:
     """``a | b | ...``, also of members that do not know the operator."""
-    return Union.__getitem__(tuple(members))
+    union: Any = Union
+    return union[tuple(members)]
 
 
 def _of_variable(variable: Any) -> Any:

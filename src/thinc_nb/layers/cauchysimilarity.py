@@ -22,10 +22,11 @@ def CauchySimilarity(nI: NI | None = None) -> Model[tuple[Floats2d, Floats2d], F
 
 
 def forward(
-    model: Model[tuple[Floats2d, Floats2d], Floats1d], X1_X2: Any, is_train: bool
+    model: Model[tuple[Floats2d, Floats2d], Floats1d], X1_X2: tuple[Floats2d, Floats2d], is_train: bool
 ) -> tuple[Floats1d, Callable[[Floats1d], tuple[Floats2d, Floats2d]]]:
     """The similarity of each pair of rows."""
-    if not isinstance(X1_X2, (tuple, list)) or len(X1_X2) != 2:
+    given: object = X1_X2
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
         raise wrong_type(model, "a pair of arrays (X1, X2)", X1_X2)
     X1, X2 = X1_X2
     W = model.get_param("W")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..backends import Ops
 from ..model import Model
 from ..types import N, Padded, Ragged
+from ._typing import AnySeq
 
 if TYPE_CHECKING:
     from ..model import Endo
@@ -27,7 +28,7 @@ def Dropout(rate: float = 0.0) -> Endo[AnySeq, N, N]:
     return dropout
 
 
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """X with each array masked by a key of its own."""
     rate = model.attrs["dropout_rate"]
     if rate is None or rate <= 0 or not is_train or not model.attrs["is_enabled"]:

@@ -30,7 +30,7 @@ def ExtractWindow(window_size: int = 3) -> Endo[Floats2d | Ragged, Any, Any]:
     return expand_window(window_size)
 
 
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+def forward(model: Model[Any, Any], X: Floats2d | Ragged, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """`seq2col` of the rows, with the lengths of the sequences if there are any."""
     ops = model.ops
     nW = model.attrs["window_size"]

@@ -15,7 +15,7 @@ def list2padded() -> Model[List2d, Padded, N, N]:
     return Model("list2padded", forward)
 
 
-def forward(model: Model[Any, Any], Xs: Any, is_train: bool) -> tuple[Padded, Callable[[Padded], List2d]]:
+def forward(model: Model[Any, Any], Xs: List2d, is_train: bool) -> tuple[Padded, Callable[[Padded], List2d]]:
     """`Ops.list2padded`."""
     if not isinstance(Xs, (list, tuple)):
         raise wrong_type(model, "a list of arrays (n, width)", Xs)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..model import Model
-from ..types import Array2d, N, Padded
+from ..types import Array2d, List2d, N, Padded
 from ._checks import wrong_type
 
 
@@ -15,13 +15,13 @@ def padded2list() -> Model[Padded, list[Array2d], N, N]:
     return Model("padded2list", forward)
 
 
-def forward(model: Model[Any, Any], Xp: Padded, is_train: bool) -> tuple[Any, Callable[[Any], Padded]]:
+def forward(model: Model[Any, Any], Xp: Padded, is_train: bool) -> tuple[List2d, Callable[[List2d], Padded]]:
     """`Ops.padded2list`."""
     if not isinstance(Xp, Padded):
         raise wrong_type(model, "a Padded", Xp)
     ops = model.ops
 
-    def backprop(dYs: Any) -> Padded:
+    def backprop(dYs: List2d) -> Padded:
         return ops.list2padded(dYs)
 
     return ops.padded2list(Xp), backprop

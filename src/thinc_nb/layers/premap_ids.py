@@ -11,7 +11,7 @@ from .._arrays import get_array_module, is_xp_array
 from .._described import described
 from ..errors import InputError, InputIndexError
 from ..model import Model
-from ..types import Ints1d, Ints2d
+from ..types import Ints1d, Ints2d, IntsXd
 from ._checks import wrong_type
 
 
@@ -71,7 +71,7 @@ def premap_ids(
     return Model("premap_ids", forward, attrs=attrs)
 
 
-def forward(model: Model[Any, Ints2d], ids: Any, is_train: bool) -> tuple[Ints2d, Callable[[Ints2d], Any]]:
+def forward(model: Model[Any, Ints2d], ids: IntsXd, is_train: bool) -> tuple[Ints2d, Callable[[Ints2d], Any]]:
     """Look up all ids at once; their gradient is zeros."""
     if not is_xp_array(ids) or ids.dtype.kind not in "iu":
         raise wrong_type(model, "an array of integer ids", ids)

@@ -15,7 +15,7 @@ def ragged2list() -> Model[Ragged, list[Array2d], N, N]:
     return Model("ragged2list", forward)
 
 
-def forward(model: Model[Any, Any], Xr: Ragged, is_train: bool) -> tuple[Any, Callable[[ListXd], Ragged]]:
+def forward(model: Model[Any, Any], Xr: Ragged, is_train: bool) -> tuple[ListXd, Callable[[ListXd], Ragged]]:
     """`Ops.unflatten`."""
     if not isinstance(Xr, Ragged):
         raise wrong_type(model, "a Ragged", Xr)

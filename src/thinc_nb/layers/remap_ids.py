@@ -9,7 +9,7 @@ from .._arrays import is_xp_array, to_cpu
 from .._described import described
 from ..errors import InputError, InputIndexError
 from ..model import Model
-from ..types import DTypes, Ints1d, Ints2d
+from ..types import Array2d, DTypes, Ints1d, Ints2d
 from ._checks import wrong_type
 
 _NO_TABLE: dict[Any, int] = {}
@@ -25,10 +25,10 @@ def remap_ids(
 
 def forward(
     model: Model[Any, Ints2d], inputs: Sequence[Any] | Ints1d, is_train: bool
-) -> tuple[Ints2d, Callable[[Ints2d], list[Any]]]:
+) -> tuple[Array2d, Callable[[Array2d], list[Any]]]:
     """Look up each item; items have no gradient, so it is an empty list."""
 
-    def backprop(dY: Ints2d) -> list[Any]:
+    def backprop(dY: Array2d) -> list[Any]:
         return []
 
     return _looked_up(model, _items(model, inputs, None), model.attrs["dtype"]), backprop

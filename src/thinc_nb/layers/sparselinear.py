@@ -50,7 +50,7 @@ def _sparse_linear(nO: int | None, length: int, *, v1_indexing: bool) -> Model[S
 
 def forward(
     model: Model[SparseBatch, Floats2d], keys_values_lengths: SparseBatch, is_train: bool
-) -> tuple[Floats2d, Callable[[Floats2d], tuple[Any, Floats1d, Ints1d]]]:
+) -> tuple[ArrayXd, Callable[[Floats2d], tuple[Any, Floats1d, Ints1d]]]:
     """Gather the weights of each feature, and sum over the features of each item."""
     ops = model.ops
     keys, values, lengths = _checked(model, keys_values_lengths)

@@ -37,9 +37,7 @@ def tuplify(layer1: Model[Any, Any], layer2: Model[Any, Any], *layers: Model[Any
     return Model(f"tuple({names})", tuplify_forward, init=init, layers=nodes, dims={"nI": None})
 
 
-def tuplify_forward(
-    model: Model[Any, Any], X: Any, is_train: bool
-) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], Any]]:
+def tuplify_forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[tuple[Any, ...]], Any]]:
     """The outputs; the gradient of the input is the sum of the layers'."""
     name, ops = f"layer {model.name!r}", model.ops
     pairs = [layer(X, is_train=is_train) for layer in model.layers]

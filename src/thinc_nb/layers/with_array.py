@@ -10,7 +10,7 @@ from ..model import Model
 from ..types import NI, NO, ListXd, Padded, Ragged
 from ._checks import wrong_type
 from ._sequences import as_array, lengths_of, take_over_dims, wrapper_dims
-from ._typing import ArrT, ArrU
+from ._typing import AnySeq, ArrT, ArrU
 
 if TYPE_CHECKING:
     from ..model import OverSeq
@@ -34,7 +34,7 @@ def with_array(layer: Model[ArrT, ArrU, NI, NO], pad: int = 0) -> OverSeq[ArrT, 
     return lifted
 
 
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """Flatten, run, unflatten."""
     layer = model.layers[0]
     if isinstance(X, Ragged):

@@ -10,7 +10,7 @@ from ..model import Model
 from ..types import NI, NO, Padded, Ragged
 from ._checks import wrong_type
 from ._sequences import as_array, take_over_dims, wrapper_dims
-from ._typing import ArrT, ArrU
+from ._typing import AnySeq, ArrT, ArrU
 from .with_array import forward as forward_array
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def with_array2d(layer: Model[ArrT, ArrU, NI, NO], pad: int = 0) -> OverSeq[ArrT
     return lifted
 
 
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """Flatten to two dimensions, run, unflatten."""
     if isinstance(X, Ragged):
         return _ragged(model.layers[0], X, is_train)

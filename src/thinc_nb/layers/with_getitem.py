@@ -16,11 +16,12 @@ def with_getitem(idx: int, layer: Model[Any, Any]) -> Model[tuple[Any, ...], tup
 
 
 def forward(
-    model: Model[tuple[Any, ...], tuple[Any, ...]], items: Any, is_train: bool
+    model: Model[tuple[Any, ...], tuple[Any, ...]], items: tuple[Any, ...], is_train: bool
 ) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
     """The items, one of them replaced by what the layer makes of it."""
     idx: int = model.attrs["idx"]
-    if not isinstance(items, (tuple, list)) or not -len(items) <= idx < len(items):
+    given: object = items
+    if not isinstance(given, (tuple, list)) or not -len(items) <= idx < len(items):
         raise InputIndexError(f"layer {model.name!r} takes a tuple with an item {idx}, got {described(items)}")
     Y, callback = model.layers[0](items[idx], is_train)
 

@@ -13,6 +13,7 @@ from ..model import Model
 from ..types import NI, NO, Floats3d, List2d, Padded, Ragged
 from ._checks import wrong_type
 from ._sequences import as_list, from_list, wrapper_dims
+from ._typing import AnySeq
 
 if TYPE_CHECKING:
     from ..model import Endo
@@ -29,7 +30,7 @@ def with_padded(layer: Model[Padded, Padded, NI, NO]) -> Endo[Padded | Ragged | 
     return lifted
 
 
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """To Padded, run, and back."""
     ops = model.ops
     Yp, callback = model.layers[0](_to_padded(model, X), is_train)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
-from ..types import NI, NO, ListXd, Padded, Ragged
+from ..types import NI, NO, ArrayXd, ListXd, Padded, Ragged
 from ._checks import wrong_type
 from ._sequences import as_list, from_list, lengths_of
 
@@ -26,7 +26,9 @@ def with_ragged(layer: Model[Ragged, Ragged, NI, NO]) -> Endo[Padded | Ragged | 
     return lifted
 
 
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+def forward(
+    model: Model[Any, Any], X: Ragged | Padded | Sequence[ArrayXd], is_train: bool
+) -> tuple[Any, Callable[[Any], Any]]:
     """To Ragged, run, and back."""
     ops = model.ops
     Yr, callback = model.layers[0](_to_ragged(model, X), is_train)

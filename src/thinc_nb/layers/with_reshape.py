@@ -20,9 +20,10 @@ def with_reshape(layer: Model[ArrT, ArrT, NI, NO]) -> Model[Any, Any, NI, NO]:
     return Model(f"with_reshape({layer.name})", forward, init=init, layers=[layer], dims=dims)
 
 
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[ArrayXd, Callable[[ArrayXd], ArrayXd]]:
+def forward(model: Model[Any, Any], X: ArrayXd, is_train: bool) -> tuple[ArrayXd, Callable[[ArrayXd], ArrayXd]]:
     """The layer on rows."""
-    if not is_xp_array(X) or X.ndim < 2:
+    given: object = X
+    if not is_xp_array(given) or given.ndim < 2:
         raise wrong_type(model, "an array of at least 2 dimensions", X)
     Y, callback = model.layers[0](_rows(X), is_train)
 
