@@ -81,7 +81,7 @@ def test_an_unknown_attribute_is_an_attribute_error() -> None:
 def test_every_import_is_declared() -> None:
     """In pyproject.toml, or here if it is one that users bring along."""
     brought_along = {"cupy", "cupyx", "h5py", "mxnet", "tensorflow", "thinc"}
-    of_numba = {"llvmlite"}
+    of_others = {"llvmlite", "sklearn"}  # of numba and scikit-learn
     declared = {requirement.name.replace("-", "_") for requirement in requirements()}
     imported: dict[str, str] = {}
     for path in sorted((ROOT / "src").rglob("*.py")):
@@ -91,7 +91,7 @@ def test_every_import_is_declared() -> None:
                 names = [str(node.module)]
             imported |= {name.partition(".")[0]: path.name for name in names}
     third_party = {name: path for name, path in imported.items() if name not in {*sys.stdlib_module_names, "thinc_nb"}}
-    assert {n: p for n, p in third_party.items() if n not in declared | brought_along | of_numba} == {}
+    assert {n: p for n, p in third_party.items() if n not in declared | brought_along | of_others} == {}
     assert {"numba", "numpy"} <= set(third_party)
 
 
@@ -118,8 +118,11 @@ def test_extras_are_the_documented_ones() -> None:
         "cuda12x",
         "cuda13x",
         "torch",
-        "demo",
         "safetensors",
+        "jax",
+        "sklearn",
+        "tensorflow",
+        "demo",
         "test",
         "docs",
         "dev",

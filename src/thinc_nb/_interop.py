@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -195,6 +196,42 @@ def tensorflow2xp(tf_tensor: Any, *, ops: Ops | None = None) -> Any:
     return compat.cupy.asarray(array)
 
 
+def import_jax() -> Any:
+    """The module jax. ImportError, which says what to install, without it."""
+    try:
+        return importlib.import_module("jax")
+    except ImportError as error:
+        raise ImportError("JAX support requires jax: pip install thinc_nb[jax]") from error
+
+
+def is_jax_array(obj: Any) -> bool:
+    """Whether `obj` is an array of JAX."""
+    return _is_instance(obj, "jax", "Array")
+
+
+def xp2jax(xp_tensor: ArrayXd) -> Any:
+    """A numpy or cupy array as an array of JAX, which may share its memory: do not change the one given.
+
+    JAX narrows 64 bits to 32, unless jax_enable_x64 is set.
+    """
+    jax = import_jax()
+    if is_cupy_array(xp_tensor):
+        return jax.dlpack.from_dlpack(xp_tensor)
+    return jax.numpy.asarray(xp_tensor, dtype=jax.dtypes.canonicalize_dtype(xp_tensor.dtype))
+
+
+def jax2xp(jax_tensor: Any, *, ops: Ops | None = None) -> Any:
+    """An array of JAX as an array of `ops` (default: by its device). On the CPU a copy: JAX's own are read-only."""
+    from .backends import NumpyOps
+
+    if jax_tensor.devices() and next(iter(jax_tensor.devices())).platform == "gpu" and not isinstance(ops, NumpyOps):
+        return compat.cupy_from_dlpack(jax_tensor)
+    array = np.array(jax_tensor)
+    if ops is None or isinstance(ops, NumpyOps):
+        return array
+    return compat.cupy.asarray(array)
+
+
 def xp2mxnet(xp_tensor: ArrayXd, requires_grad: bool = False) -> Any:
     """A numpy or cupy array as an MXNet array."""
     assert_mxnet_installed()
@@ -227,7 +264,9 @@ __all__ = [
     "assert_tensorflow_installed",
     "get_array_module",
     "get_torch_default_device",
+    "import_jax",
     "is_cupy_array",
+    "is_jax_array",
     "is_mxnet_array",
     "is_mxnet_gpu_array",
     "is_numpy_array",
@@ -238,10 +277,12 @@ __all__ = [
     "is_torch_gpu_array",
     "is_torch_mps_array",
     "is_xp_array",
+    "jax2xp",
     "mxnet2xp",
     "tensorflow2xp",
     "to_numpy",
     "torch2xp",
+    "xp2jax",
     "xp2mxnet",
     "xp2tensorflow",
     "xp2torch",

@@ -42,6 +42,7 @@ from .layers import (
     HardSwishMobilenet,
     HardTanh,
     HashEmbed,
+    JaxWrapper,
     LayerNorm,
     Linear,
     Logistic,
@@ -133,7 +134,8 @@ from .schedules import (
     slanted_triangular,
     warmup_linear,
 )
-from .shims import MXNetShim, PyTorchGradScaler, PyTorchShim, Shim, TorchScriptShim, as_torch_module
+from .shims import JaxShim, MXNetShim, PyTorchGradScaler, PyTorchShim, Shim, TorchScriptShim, as_torch_module
+from .sklearn import to_sklearn
 from .types import ArgsKwargs, Padded, Ragged, Unserializable
 from .util import (
     DataValidationError,
@@ -181,6 +183,8 @@ __all__ = [
     "HardSwishMobilenet",
     "HardTanh",
     "HashEmbed",
+    "JaxShim",
+    "JaxWrapper",
     "L2Distance",
     "LSTM",
     "LayerNorm",
@@ -299,6 +303,7 @@ __all__ = [
     "tensorflow2xp",
     "to_categorical",
     "to_numpy",
+    "to_sklearn",
     "torch2xp",
     "tuplify",
     "uniform_init",

@@ -18,6 +18,7 @@ from .gelu import Gelu
 from .hard_swish import HardSwish
 from .hard_swish_mobilenet import HardSwishMobilenet
 from .hashembed import HashEmbed
+from .jaxwrapper import JaxWrapper
 from .layernorm import LayerNorm
 from .linear import Linear
 from .list2array import list2array
@@ -84,6 +85,7 @@ __all__ = [
     "HardSwishMobilenet",
     "HardTanh",
     "HashEmbed",
+    "JaxWrapper",
     "LSTM",
     "LayerNorm",
     "Linear",

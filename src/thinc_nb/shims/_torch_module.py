@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from .._interop import torch2xp, xp2torch
 from .._parameters import GradientState, Parameter, lay_out
 from .._tree import path_to
 from ..errors import UnsetError
-from ..layers.softmax import forward as softmax_forward
+from ..layers._ending import is_softmax, last_node
 from ..model import Model
 from ..types import ArgsKwargs, Padded, Pairs, Ragged
 from .pytorch import PyTorchShim
@@ -50,8 +49,8 @@ class ModelModule(Node):
         lay_out(model)
         self._links: list[_Link] = []
         self._fill(self, model, {})
-        self.ends_in_softmax = _last_node(model)._func is softmax_forward
-        softmaxes = sum(node._func is softmax_forward for node in model.walk())
+        self.ends_in_softmax = is_softmax(last_node(model))
+        softmaxes = sum(map(is_softmax, model.walk()))
         if softmaxes > self.ends_in_softmax:
             warnings.warn(
                 f"as_torch_module: there is a Softmax inside {model.name!r}, and its layers take the gradient of the "
@@ -166,20 +165,6 @@ class _Link:
             self.array = torch2xp(parameter.data)
             self.node.set_param(self.name, self.array)
         self.address = parameter.data_ptr()
-
-
-# The layers that give the rows of their last layer, one for one, by their forward functions.
-_PASSING = frozenset(
-    import_module(f"thinc_nb.layers.{name}").forward
-    for name in ("chain", "with_array", "with_array2d", "with_list", "with_padded", "with_ragged")
-)
-
-
-def _last_node(node: Model[Any, Any]) -> Model[Any, Any]:
-    """The node whose rows the model gives."""
-    while node.layers and node._func in _PASSING:
-        node = node.layers[-1]
-    return node
 
 
 class _Call:
