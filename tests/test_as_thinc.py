@@ -110,6 +110,19 @@ def test_compiled_modules_are_lent_without_any_python_of_thincs():
     ) == ["True", "[]"]
 
 
+def test_functions_come_from_the_entry_points_that_packages_have_for_thinc():
+    assert lines_of(
+        """
+        import thinc_nb
+        from thinc_nb.api import registry
+        print(registry.layers.entry_point_namespace)
+        thinc_nb.install_as_thinc()
+        registry.create("more", entry_points=True)
+        print(registry.layers.entry_point_namespace, registry.more.entry_point_namespace)
+        """
+    ) == ["thinc_nb_layers", "thinc_layers thinc_more"]
+
+
 def test_a_script_gets_its_arguments_and_its_folder(tmp_path):
     (tmp_path / "beside.py").write_text("value = 7\n")
     script = tmp_path / "script.py"

@@ -35,7 +35,7 @@ def install_as_thinc() -> None:
     modules, `thinc.backends.cblas`, `thinc.backends.linalg` and `thinc.extra.search`, are loaded from the installed
     Thinc when they are asked for, without running any of its Python; ModuleNotFoundError, then, if there is none.
     """
-    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    if answers_for_thinc():
         return
     early = sorted(name for name in sys.modules if name == _THEIRS or name.startswith(f"{_THEIRS}."))
     if early:
@@ -44,6 +44,14 @@ def install_as_thinc() -> None:
             "before spaCy or anything else imports Thinc, or run the program by: python -m thinc_nb.as_thinc"
         )
     sys.meta_path.insert(0, _Finder())
+    config = sys.modules.get(f"{_OURS}.config")
+    if config is not None:
+        config.read_entry_points()
+
+
+def answers_for_thinc() -> bool:
+    """Whether `install_as_thinc` was called in this process."""
+    return any(isinstance(finder, _Finder) for finder in sys.meta_path)
 
 
 class _Finder(MetaPathFinder):

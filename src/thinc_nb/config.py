@@ -19,11 +19,30 @@ import confection
 from confection import VARIABLE_RE, Config, ConfigValidationError, Promise
 
 from . import backends, initializers, layers, loss, optimizers, schedules, types
+from .as_thinc import answers_for_thinc
 from .layers.chain import chain_no_types
 from .model import Model
 from .types import Decorator
 
 __all__ = ["Config", "ConfigValidationError", "Promise", "VARIABLE_RE", "registry"]
+
+
+def _category(name: str, *, entry_points: bool = True) -> Decorator:
+    table = catalogue.create("thinc_nb", name, entry_points=entry_points)
+    _CATEGORIES[name] = table
+    read_entry_points()
+    decorator: Decorator = table
+    return decorator
+
+
+_CATEGORIES: dict[str, catalogue.Registry] = {}
+
+
+def read_entry_points() -> None:
+    """Take functions from the entry points of packages for Thinc, if we answer for it, else of those for us."""
+    prefix = "thinc" if answers_for_thinc() else "thinc_nb"
+    for name, table in _CATEGORIES.items():
+        table.entry_point_namespace = f"{prefix}_{name}"
 
 
 class registry(confection.registry):  # noqa: N801  # Thinc's name
@@ -36,20 +55,20 @@ class registry(confection.registry):  # noqa: N801  # Thinc's name
     subclassed, to have more categories.
     """
 
-    optimizers: Decorator = catalogue.create("thinc_nb", "optimizers", entry_points=True)
-    schedules: Decorator = catalogue.create("thinc_nb", "schedules", entry_points=True)
-    layers: Decorator = catalogue.create("thinc_nb", "layers", entry_points=True)
-    losses: Decorator = catalogue.create("thinc_nb", "losses", entry_points=True)
-    initializers: Decorator = catalogue.create("thinc_nb", "initializers", entry_points=True)
-    datasets: Decorator = catalogue.create("thinc_nb", "datasets", entry_points=True)
-    ops: Decorator = catalogue.create("thinc_nb", "ops", entry_points=True)
+    optimizers: Decorator = _category("optimizers")
+    schedules: Decorator = _category("schedules")
+    layers: Decorator = _category("layers")
+    losses: Decorator = _category("losses")
+    initializers: Decorator = _category("initializers")
+    datasets: Decorator = _category("datasets")
+    ops: Decorator = _category("ops")
 
     @classmethod
     def create(cls, registry_name: str, entry_points: bool = False) -> None:
         """Add a category, which is then an attribute of the class. ValueError if there is one of this name."""
         if hasattr(cls, registry_name):
             raise ValueError(f"Registry '{registry_name}' already exists")
-        setattr(cls, registry_name, catalogue.create("thinc_nb", registry_name, entry_points=entry_points))
+        setattr(cls, registry_name, _category(registry_name, entry_points=entry_points))
 
     @classmethod
     def make_promise_schema(cls, obj: dict[str, Any], *, resolve: bool = True) -> Any:

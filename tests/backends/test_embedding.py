@@ -118,9 +118,17 @@ def test_indices_outside_the_table_are_refused(index, shown):
         ops.gather_add(table, indices)
     with pytest.raises(IndexError, match="scatter_add_rows: " + message):
         ops.scatter_add_rows(table, indices, np.zeros((2, 3), dtype="f"))
-    with pytest.raises(IndexError, match=f"scatter_add: index {shown} at position 1 is outside"):
-        ops.scatter_add(table, indices[1], np.zeros((2, 3), dtype="f"))
     assert not table.any()
+
+
+@pytest.mark.parametrize("index", [4, -5])
+def test_scatter_add_counts_negative_indices_from_the_end(index):
+    table = np.zeros((4, 3), dtype="f")
+    ops.scatter_add(table, np.array([0, -1, -1, -4]), np.ones((4, 3), dtype="f"))
+    np.testing.assert_array_equal(table[:, 0], [2, 0, 0, 2])
+    with pytest.raises(IndexError, match=f"scatter_add: index {index} at position 1 is outside -4 to 3"):
+        ops.scatter_add(table, np.array([2, index]), np.ones((2, 3), dtype="f"))
+    np.testing.assert_array_equal(table[:, 0], [2, 0, 0, 2])
 
 
 def test_values_that_do_not_fit_are_refused():

@@ -79,6 +79,15 @@ def test_new_rows_are_filled() -> None:
     assert layer.get_param("W").shape == (3, 4)
 
 
+@pytest.mark.parametrize("make", [api.SparseLinear, api.SparseLinear_v2])
+def test_weights_in_one_flat_table_are_resized_output_by_output(make) -> None:
+    layer = make(nO=2, length=4).initialize()
+    layer.set_param("W", np.arange(1, 9, dtype="f"))
+    larger = resize_linear_weighted(layer, 3, fill_defaults={"b": -5.0})
+    np.testing.assert_array_equal(larger.get_param("W"), [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0])
+    np.testing.assert_array_equal(larger.get_param("b"), [0, 0, -5])
+
+
 def test_layers_with_pieces_can_be_resized() -> None:
     larger = resize_linear_weighted(Maxout(3, 4).initialize(), 5)
     assert larger.get_param("W").shape == (5, 3, 4)

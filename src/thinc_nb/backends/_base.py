@@ -130,15 +130,28 @@ def check_overwritable(what: str, X: Any) -> None:
 
 def check_indices(what: str, indices: Any, bound: int, things: str = "rows") -> None:
     """IndexError, naming the place, if an index lies outside 0 … bound - 1. A kernel would read or write there."""
-    if indices.size == 0:
+    if indices.size:
+        _check_range(what, indices, int(indices.min()), 0, bound, things)
+
+
+def counted_from_start(what: str, indices: Any, bound: int, things: str = "rows") -> Any:
+    """The indices with -1 … -bound, which count from the end, replaced. IndexError, naming the place, for others."""
+    lowest = int(indices.min()) if indices.size else 0
+    if indices.size:
+        _check_range(what, indices, lowest, -bound, bound, things)
+    return indices if lowest >= 0 else indices + (indices < 0) * indices.dtype.type(bound)
+
+
+def _check_range(what: str, indices: Any, lowest: int, least: int, bound: int, things: str) -> None:
+    highest = int(indices.max())
+    if lowest >= least and highest < bound:
         return
-    lowest, highest = int(indices.min()), int(indices.max())
-    if lowest >= 0 and highest < bound:
-        return
-    wrong = lowest if lowest < 0 else highest
+    wrong = lowest if lowest < least else highest
     place = tuple(int(axis[0]) for axis in (indices == wrong).nonzero())
     at = place[0] if len(place) == 1 else place
-    raise IndexError(f"{what}: index {wrong} at position {at} is outside 0 to {bound - 1} (there are {bound} {things})")
+    raise IndexError(
+        f"{what}: index {wrong} at position {at} is outside {least} to {bound - 1} (there are {bound} {things})"
+    )
 
 
 def check_lengths(what: str, lengths: Any, rows: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..kernels import embed as kernels, hashing
 from ..types import Floats2d, Ints1d, Ints2d
-from ._base import OpsBase, check_indices, check_integer, check_overwritable, described
+from ._base import OpsBase, check_indices, check_integer, check_overwritable, counted_from_start, described
 
 
 class EmbeddingOps(OpsBase):
@@ -58,13 +58,12 @@ class EmbeddingOps(OpsBase):
     def scatter_add(self, table: Floats2d, indices: Ints1d, values: Floats2d) -> None:
         """table[indices[i]] += values[i], in place and in order. Any number of trailing dimensions.
 
-        IndexError if an index is negative or not below the number of rows.
+        Negative indices count from the end, as NumPy's do: -1 is the last row. IndexError for indices outside.
         """
         check_overwritable("scatter_add", table)
         if table.ndim == 0:
             raise ValueError(f"scatter_add: table must have rows, got {described(table)}")
-        rows = self._ints("scatter_add: indices", indices)
-        check_indices("scatter_add", rows, len(table))
+        rows = counted_from_start("scatter_add", self._ints("scatter_add: indices", indices), len(table))
         added = self._reals("scatter_add: values", values)
         if added.shape != (*rows.shape, *table.shape[1:]):
             raise ValueError(

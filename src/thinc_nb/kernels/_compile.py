@@ -93,7 +93,7 @@ class Kernel(Generic[P]):
         else:
             rows = len(values[0])
             count, head = -(-rows // self.cpu_rows), (self.cpu_rows, rows)
-        if parts > 1:
+        if parts > 1 and count:
             self._split(loop, parts, count, head, values)
         elif self.shape == "items":
             loop(count, *values)

@@ -125,12 +125,12 @@ def _noop(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable
 def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     """Initialize each layer with the examples; nO is the sum of the layers' widths."""
     if X is not None:
-        nI = get_width(X)
+        # Only layers that have a width of input are asked for it: spaCy's take documents, which have none.
         if model.has_dim("nI") is not False:
-            model.set_dim("nI", nI)
+            model.set_dim("nI", get_width(X))
         for layer in model.layers:
             if layer.has_dim("nI") is None:
-                layer.set_dim("nI", nI)
+                layer.set_dim("nI", get_width(X))
     for layer in model.layers:
         # Y is as wide as all together: only a layer that cannot know its width is told that one.
         layer.initialize(X=X, Y=Y if layer.has_dim("nO") is None else None)

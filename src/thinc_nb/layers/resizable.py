@@ -50,31 +50,33 @@ def resize_model(model: Model[A, B], new_nO: int) -> Model[A, B]:
 def resize_linear_weighted(
     layer: Model[Floats2d, Floats2d], new_nO: int, *, fill_defaults: Mapping[str, float] | None = None
 ) -> Model[Floats2d, Floats2d]:
-    """A copy of a dense layer with more outputs, that keeps the weights of those it has.
+    """A copy of a layer with more outputs, that keeps the weights of those it has.
 
-    New rows of a parameter are zero, or what `fill_defaults` says for its name: ``{"b": -1.0}``. Without parameters yet
-    only the width is changed. The layer itself if it has that width. ValueError if it has more.
+    Parameters are stored output by output: W (nO, …) and b (nO,), or flat, as SparseLinear's. What is new is zero, or
+    what `fill_defaults` says for the parameter's name: ``{"b": -1.0}``. The layer itself if it has that width already,
+    and if its widths are not known yet: then nO is set. ValueError if it has weights for more outputs.
     """
     old_nO = layer.maybe_get_dim("nO")
     if old_nO == new_nO:
         return layer
-    if old_nO is not None and new_nO < old_nO:
+    if old_nO is None or layer.has_dim("nI") is None:
+        layer.set_dim("nO", new_nO, force=True)
+        return layer
+    weights = {name: layer.maybe_get_param(name) for name in layer.param_names}
+    if new_nO < old_nO and any(weight is not None for weight in weights.values()):
         raise ValueError(
             f"resize_linear_weighted: layer {layer.name!r} has nO {old_nO} and can only grow, not to {new_nO}"
         )
-    fills = {"W": 0.0, "b": 0.0} | dict(fill_defaults or {})
     larger = layer.copy()
-    weights = {name: larger.maybe_get_param(name) for name in larger.param_names}
     for name in weights:
         larger.set_param(name, None)
     larger.set_dim("nO", new_nO, force=True)
     for name, old in weights.items():
-        if old is None:
-            continue
-        new = larger.ops.alloc((new_nO, *old.shape[1:]), dtype=old.dtype)
-        new[...] = fills.get(name, 0.0)
-        new[: old.shape[0]] = old
-        larger.set_param(name, new)
-    if all(weight is None for weight in weights.values()) and larger.maybe_get_dim("nI") is not None:
+        if old is not None:
+            new = larger.ops.alloc((len(old) // old_nO * new_nO, *old.shape[1:]), dtype=old.dtype)
+            new[: len(old)] = old
+            new[len(old) :] = (fill_defaults or {}).get(name, 0.0)
+            larger.set_param(name, new)
+    if all(weight is None for weight in weights.values()):
         larger.initialize()
     return larger
