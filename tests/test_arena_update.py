@@ -145,3 +145,12 @@ def test_a_model_of_another_size_under_the_same_keys_is_refused():
     add_gradients(model, 1)
     with pytest.raises(ValueError, match="differs from that of earlier updates"):
         model.finish_update(optimizer)
+
+
+@pytest.mark.parametrize("width", [3, 700])
+def test_a_step_without_any_gradient_changes_nothing(width):
+    model = Linear(width, width).initialize()
+    before, optimizer = model.get_param("W").copy(), Adam(0.1)
+    model.finish_update(optimizer)
+    np.testing.assert_array_equal(model.get_param("W"), before)
+    assert not optimizer.nr_update

@@ -82,6 +82,8 @@ class Layout:
 def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, rates: list[Rates]) -> None:
     """One step of Adam. The rates of each of `arena.gradient_spans()`: see `Rates`."""
     spans = arena.gradient_spans()
+    if not spans:
+        return
     layout = next((one for one in optimizer._layouts if one.fits(optimizer, arena, spans)), None)
     if layout is None:
         # Layouts of models that are gone, and the former one of this arena, are of no use any more.

@@ -121,6 +121,20 @@ def test_add_adds(X: Any) -> None:
     )
 
 
+def test_a_layer_without_a_gradient_for_its_inputs_leaves_that_of_the_others() -> None:
+    def letters(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
+        return np.array([[len(x)] for x in X], dtype="f"), lambda dY: []
+
+    def vectors(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
+        return rows(len(X)), lambda dY: [np.full((len(x), 4), 2) for x in X]
+
+    words = ["ab", "c"]
+    for forwards in ([letters, vectors], [vectors, letters]):
+        Y, backprop = api.concatenate(*(Model(forward.__name__, forward) for forward in forwards)).begin_update(words)
+        assert Y.shape == (2, 5)
+        assert [dx.shape for dx in backprop(Y)] == [(2, 4), (1, 4)]
+
+
 @pytest.mark.parametrize("X", [rows(), rows(0), *forms()])
 def test_residual_adds_its_input(X: Any) -> None:
     layer = Relu(4, 4).initialize()

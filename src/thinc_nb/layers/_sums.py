@@ -36,6 +36,9 @@ def added(what: str, ops: Ops, a: Any, b: Any) -> Any:
         return tuple(items) if isinstance(a, tuple) and isinstance(b, tuple) else items
     if a is None and b is None:
         return None
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and 0 in (len(a), len(b)):
+        # The gradient of a layer whose input has none, documents for example; Thinc joins the lists.
+        return a or b
     return _of_other_kinds(what, a, b)
 
 
