@@ -98,8 +98,8 @@ def assert_tensorflow_installed() -> None:
     """Raise ImportError if TensorFlow is not installed and enabled."""
     if not compat.has_tensorflow:
         raise ImportError(
-            "TensorFlow support requires tensorflow>=2: pip install tensorflow\n\n"
-            "Enable TensorFlow support with thinc_nb.api.enable_tensorflow()"
+            "TensorFlow support requires tensorflow, pip install thinc_nb[tensorflow], and to be enabled: "
+            "thinc_nb.api.enable_tensorflow()"
         )
 
 
@@ -222,6 +222,7 @@ def xp2jax(xp_tensor: ArrayXd) -> Any:
 
 def jax2xp(jax_tensor: Any, *, ops: Ops | None = None) -> Any:
     """An array of JAX as an array of `ops` (default: by its device). On the CPU a copy: JAX's own are read-only."""
+    import_jax()
     from .backends import NumpyOps
 
     if jax_tensor.devices() and next(iter(jax_tensor.devices())).platform == "gpu" and not isinstance(ops, NumpyOps):

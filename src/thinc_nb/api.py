@@ -65,6 +65,7 @@ from .layers import (
     SparseLinear,
     SparseLinear_v2,
     Swish,
+    TensorFlowWrapper,
     TorchScriptWrapper_v1,
     add,
     array_getitem,
@@ -73,6 +74,7 @@ from .layers import (
     clone,
     concatenate,
     expand_window,
+    keras_subclass,
     list2array,
     list2padded,
     list2ragged,
@@ -134,7 +136,16 @@ from .schedules import (
     slanted_triangular,
     warmup_linear,
 )
-from .shims import JaxShim, MXNetShim, PyTorchGradScaler, PyTorchShim, Shim, TorchScriptShim, as_torch_module
+from .shims import (
+    JaxShim,
+    MXNetShim,
+    PyTorchGradScaler,
+    PyTorchShim,
+    Shim,
+    TensorFlowShim,
+    TorchScriptShim,
+    as_torch_module,
+)
 from .sklearn import to_sklearn
 from .types import ArgsKwargs, Padded, Ragged, Unserializable
 from .util import (
@@ -225,6 +236,8 @@ __all__ = [
     "SparseLinear",
     "SparseLinear_v2",
     "Swish",
+    "TensorFlowShim",
+    "TensorFlowWrapper",
     "TorchScriptShim",
     "TorchScriptWrapper_v1",
     "Unserializable",
@@ -262,6 +275,8 @@ __all__ = [
     "has_cupy",
     "import_safetensors",
     "is_cupy_array",
+    "keras_model_fns",
+    "keras_subclass",
     "list2array",
     "list2padded",
     "list2ragged",
@@ -334,6 +349,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .config import Config, ConfigValidationError, registry
+    from .shims import keras_model_fns
 
     has_cupy: bool
 else:
@@ -344,6 +360,10 @@ else:
             from .compat import has_cupy
 
             return has_cupy
+        if name == "keras_model_fns":
+            from .shims.tensorflow import keras_registry
+
+            return keras_registry()
         if name in ("Config", "ConfigValidationError", "registry"):
             from . import config
 

@@ -33,10 +33,12 @@ from ._interop import (
     is_torch_gpu_array,
     is_torch_mps_array,
     is_xp_array,
+    jax2xp,
     mxnet2xp,
     tensorflow2xp,
     to_numpy,
     torch2xp,
+    xp2jax,
     xp2mxnet,
     xp2tensorflow,
     xp2torch,
@@ -55,7 +57,8 @@ __all__ = [
     "assert_mxnet_installed", "assert_pytorch_installed", "assert_tensorflow_installed", "get_torch_default_device",
     "is_cupy_array", "is_mxnet_array", "is_mxnet_gpu_array", "is_numpy_array", "is_tensorflow_array",
     "is_tensorflow_gpu_array", "is_torch_array", "is_torch_cuda_array", "is_torch_gpu_array", "is_torch_mps_array",
-    "is_xp_array", "mxnet2xp", "tensorflow2xp", "torch2xp", "xp2mxnet", "xp2tensorflow", "xp2torch",
+    "is_xp_array", "jax2xp", "mxnet2xp", "tensorflow2xp", "torch2xp", "xp2jax", "xp2mxnet", "xp2tensorflow",
+    "xp2torch",
     # Nested data, functions, files
     "convert_recursive", "iterate_recursive", "make_tempfile", "partial",
     # Validation

@@ -55,6 +55,7 @@ from .softmax_activation import softmax_activation
 from .sparselinear import SparseLinear, SparseLinear_v2
 from .strings2arrays import strings2arrays
 from .swish import Swish
+from .tensorflowwrapper import TensorFlowWrapper, keras_subclass
 from .torchscriptwrapper import TorchScriptWrapper_v1, pytorch_to_torchscript_wrapper
 from .tuplify import tuplify
 from .uniqued import uniqued
@@ -109,6 +110,7 @@ __all__ = [
     "SparseLinear",
     "SparseLinear_v2",
     "Swish",
+    "TensorFlowWrapper",
     "TorchScriptWrapper_v1",
     "add",
     "array_getitem",
@@ -117,6 +119,7 @@ __all__ = [
     "clone",
     "concatenate",
     "expand_window",
+    "keras_subclass",
     "list2array",
     "list2padded",
     "list2ragged",
