@@ -1,0 +1,99 @@
+"""Fuzzes what reads bytes: models, attributes, checkpoints. `python fuzz/fuzz_bytes.py [CORPUS] [-max_total_time=60]`.
+
+Needs atheris (``pip install atheris``). A crash, an error other than SerializationError, a model that changed although
+it was refused, or an input that takes long or much memory for its size ends the run; libFuzzer leaves the input behind.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(include=["thinc_nb", "msgpack"]):
+    import numpy as np
+
+    from thinc_nb import _msgpack
+    from thinc_nb.api import Adam, Linear, Model, chain, load_checkpoint, save_checkpoint
+    from thinc_nb.errors import SerializationError
+
+# The worst that a byte can become is an empty dictionary in a list: 72 bytes.
+MEMORY = 100
+SECONDS_PER_BYTE = 1e-5
+
+
+def build() -> Model[Any, Any]:
+    np.random.seed(0)  # the same weights each time
+    model: Any = chain(Linear(2, 2), Linear(1, 2)).initialize()
+    model.attrs["table"] = {"a": [1, 2.5, None], "array": np.ones(3, dtype="f")}
+    model.set_ref("last", model.layers[1])
+    return model
+
+
+def seeds() -> list[bytes]:
+    model, optimizer = build(), Adam(0.01)
+    Y, backprop = model.begin_update(np.ones((1, 2), dtype="f"))
+    backprop(Y + 1)
+    model.finish_update(optimizer)
+    save_checkpoint(CHECKPOINT, model, optimizer)
+    return [b"m" + build().to_bytes(), b"a" + _msgpack.encode(model.attrs["table"]), b"c" + CHECKPOINT.read_bytes()]
+
+
+FOLDER = tempfile.TemporaryDirectory()
+CHECKPOINT = Path(FOLDER.name) / "checkpoint"
+BEFORE = build().to_bytes()
+
+
+def read(data: bytes) -> None:
+    """Read by the first byte: a model, an attribute, or a checkpoint, wholly or in part."""
+    kind, rest = data[:1], data[1:]
+    if kind == b"a":
+        try:
+            _msgpack.decode(rest)
+        except ValueError:
+            return
+    else:
+        model = build()
+        try:
+            if kind in (b"c", b"p"):
+                CHECKPOINT.write_bytes(rest)
+                load_checkpoint(CHECKPOINT, model, Adam(0.01), partial=kind == b"p")
+            else:
+                assert model.can_from_bytes(rest) in (True, False)
+                model.from_bytes(rest)
+        except SerializationError:
+            if model.to_bytes() != BEFORE:
+                raise RuntimeError("the model changed although it was refused") from None
+            return
+        model.to_bytes()
+
+
+def test_one_input(data: bytes) -> None:
+    tracemalloc.start()
+    started = time.perf_counter()
+    try:
+        read(data)
+        seconds, (_, peak) = time.perf_counter() - started, tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    if peak > 2_000_000 + MEMORY * len(data):
+        raise RuntimeError(f"{peak:,} bytes of memory for {len(data):,}")
+    if seconds > 2 + SECONDS_PER_BYTE * len(data):
+        raise RuntimeError(f"{seconds:.1f} s for {len(data):,} bytes")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as corpus:
+        for i, seed in enumerate(seeds()):
+            (Path(corpus) / str(i)).write_bytes(seed)
+        atheris.Setup([*sys.argv, corpus, "-max_len=8192"], test_one_input)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
