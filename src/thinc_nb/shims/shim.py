@@ -50,12 +50,12 @@ class Shim:
         """Run the model: its outputs, and the callback from the gradients of outputs to those of inputs."""
         raise self._missing("__call__")
 
-    def predict(self, fwd_args: Any) -> Any:
+    def predict(self, fwd_args: Any, /) -> Any:
         """Run the model and return only its outputs."""
         Y, _ = self(fwd_args, is_train=False)
         return Y
 
-    def begin_update(self, fwd_args: Any) -> tuple[Any, Callable[..., Any]]:
+    def begin_update(self, fwd_args: Any, /) -> tuple[Any, Callable[..., Any]]:
         """Run the model in training: its outputs, and the callback."""
         return self(fwd_args, is_train=True)
 
