@@ -39,6 +39,16 @@ def passing(**dims: int) -> Model[Any, Any]:
     return Model("passing", lambda model, X, is_train: (X, lambda dY: dY), dims=dims)
 
 
+def typed(kind: Any) -> Model[Any, Any]:
+    """A layer that says what it takes and gives, without the callback, and gives what it takes."""
+
+    def forward(model, X, is_train):  # type: ignore[no-untyped-def]
+        return X, lambda dY: dY
+
+    forward.__annotations__ = {"X": kind, "return": tuple[kind, Callable]}
+    return Model("typed", forward)
+
+
 def message(run: Callable[[], Any]) -> str:
     with pytest.raises(ContractError) as caught:
         run()
@@ -179,14 +189,14 @@ SAID: dict[str, tuple[Callable[[], Any], str]] = {
     "gradient's rows": (
         lambda: MODEL.begin_update(F)[1](F[:2, :2]),
         (
-            "layer 'relu>>with_array(linear>>linear)>>softmax' expects float32 (3, 2), like Y, as gradient dY, "
+            PATH + "layers[2] 'softmax': layer 'softmax' expects float32 (3, 2), like Y, as gradient dY, "
             "got float32 (2, 2)"
         ),
     ),
     "gradient's dtype": (
         lambda: MODEL.begin_update(F)[1](np.zeros((3, 2))),
         (
-            "layer 'relu>>with_array(linear>>linear)>>softmax' expects float32 (3, 2), like Y, as gradient dY, "
+            PATH + "layers[2] 'softmax': layer 'softmax' expects float32 (3, 2), like Y, as gradient dY, "
             "got float64 (3, 2)\n  hint: convert it, dY.astype('float32')"
         ),
     ),
@@ -202,16 +212,16 @@ SAID: dict[str, tuple[Callable[[], Any], str]] = {
         ),
     ),
     "gradient of a list": (
-        lambda: Model("first", lambda model, X, is_train: (X[:1], lambda dY: dY)).begin_update([F, F])[1]([F]),
+        lambda: typed(list[Floats2d]).begin_update([F, F])[1]([F]),
         (
-            "layer 'first' promises a list of 2, the first float32 (3, 4), like X, as gradient dX, "
+            "layer 'typed' expects a list of 2, the first float32 (3, 4), like Y, as gradient dY, "
             "got a list of 1, the first float32 (3, 4)"
         ),
     ),
     "gradient of a Ragged": (
-        lambda: passing().begin_update(RAGGED)[1](Ragged(F, LENGTHS[::-1])),
+        lambda: typed(Ragged).begin_update(RAGGED)[1](Ragged(F, LENGTHS[::-1])),
         (
-            "layer 'passing' expects the lengths of Y of gradient dY, got a Ragged of 2 sequences with data "
+            "layer 'typed' expects the lengths of Y of gradient dY, got a Ragged of 2 sequences with data "
             "float32 (3, 4): it has others"
         ),
     ),
@@ -295,6 +305,8 @@ def test_without_annotations_gradients_may_be_of_another_kind() -> None:
     backprop((F, LENGTHS))
     _, backprop = Model("none", lambda model, X, is_train: (F, lambda dY: [])).begin_update([F, F])
     assert backprop(F) == []
+    _, backprop = Model("table", lambda model, X, is_train: (X, lambda dY: dY[0])).begin_update(F)
+    backprop(F[:2])
 
 
 def test_callbacks_may_take_what_they_like() -> None:
@@ -406,9 +418,9 @@ def test_arrays_of_another_device(monkeypatch: pytest.MonkeyPatch) -> None:
         "got float32 (3, 4): it is on a GPU\n"
         "  hint: bring it there, model.ops.asarray(X), or move the model, to_cpu() or to_gpu(0)"
     )
-    _, backprop = passing().begin_update(X)
+    _, backprop = typed(Floats2d).begin_update(X)
     assert message(lambda: backprop(F)) == (
-        "layer 'passing' expects float32 (3, 4), like Y, as gradient dY, got float32 (3, 4)\n"
+        "layer 'typed' expects float32 (3, 4), like Y, as gradient dY, got float32 (3, 4)\n"
         "  hint: Y is on a GPU, the gradient on the CPU"
     )
     Ragged_on_gpu = Ragged(X, LENGTHS.view(OnGpu))

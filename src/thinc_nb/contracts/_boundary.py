@@ -18,7 +18,7 @@ from ..model import Model
 from ..types import Padded, Ragged
 from . import active
 from ._annotations import promises_of, unaliased
-from ._messages import contract_error, family_of, hint_for, likely_member, type_name
+from ._messages import contract_error, hint_for, likely_member, type_name
 from ._predicates import predicate_of
 from ._types import complaint, padded_problem, prepared, ragged_problem
 
@@ -257,15 +257,14 @@ def _is_alike(gradient: Any, value: Any) -> bool:
 def _check_gradient(
     model: Node, what: str, expected: Expectation | None, gradient: Any, of: str, value: Any, is_typed: bool
 ) -> None:
-    """Hold a gradient to its annotation, and to the value that it is the gradient of.
+    """Hold a gradient to its annotation, and to the value that it is the gradient of if that is annotated.
 
-    Without an annotation it may be of another kind altogether: the callback may take whatever the next layer gives.
+    Where nothing is annotated nothing is promised: the callback may take whatever the next layer gives.
     """
     if expected is None:
         _check_consistent(model, what, gradient)
     is_nothing = gradient is None or (isinstance(gradient, (list, tuple)) and not gradient)
-    is_free = is_nothing or (not is_typed and family_of(gradient) != family_of(value))
-    if not is_free:
+    if not is_nothing and (is_typed or expected is not None):
         _check_alike(model, what, gradient, of, value)
     if expected is not None and not expected.accepts(gradient):
         expected.require(model, what, gradient, FLOATS)
