@@ -17,7 +17,7 @@ INSTALL := $(PIP) install --no-build-isolation --constraint constraints.txt
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy pyright lint format bench bench-models docs clean
+.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy pyright lint format bench asv bench-models docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,7 +27,8 @@ help:
 	@echo "make test-peer  the operations beside Thinc from PyPI"
 	@echo "make typecheck  mypy --strict and pyright"
 	@echo "make lint       ruff: rules and formatting (make format mends)"
-	@echo "make bench      the benchmarks, quickly (ASV_ARGS= for the long run)"
+	@echo "make bench      every operation beside Thinc and PyTorch (BENCH_ARGS=\"--op gelu --threads 1\")"
+	@echo "make asv        the benchmarks that asv tracks, quickly (ASV_ARGS= for the long run)"
 	@echo "make bench-models  whole models beside Thinc and PyTorch (BENCH_ARGS=--quick for a glance)"
 	@echo "make gpu-check  the operations on an NVIDIA GPU beside the CPU's, with times (needs CuPy)"
 	@echo "make docs       run the documentation's examples, write the API reference to build/docs"
@@ -71,6 +72,11 @@ $(VENV)/peer.stamp: $(VENV)/test.stamp
 	@touch $@
 
 $(VENV)/bench.stamp: $(VENV)/demo.stamp
+	@echo "Installing Thinc and PyTorch (gigabytes on Linux, where PyTorch's wheel brings CUDA along, once) ..."
+	@$(PIP) install --constraint constraints.txt "thinc==9.1.1" torch
+	@touch $@
+
+$(VENV)/asv.stamp: $(VENV)/demo.stamp
 	@$(INSTALL) asv
 	@touch $@
 
@@ -119,6 +125,9 @@ format: $(VENV)/lint.stamp
 	$(BIN)/python -m ruff format
 
 bench: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/ops.py $(BENCH_ARGS)
+
+asv: $(VENV)/asv.stamp
 	cd asv_benchmarks && ../$(BIN)/python -m asv machine --yes
 	cd asv_benchmarks && ../$(BIN)/python -m asv run --python=same $(ASV_ARGS)
 

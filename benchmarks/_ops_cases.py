@@ -1,7 +1,8 @@
-"""The operations that `ops.py` measures: for each, the same work in thinc_nb, in Thinc and in PyTorch.
+"""Every operation, for benchmarks: the same work in thinc_nb, in Thinc and in PyTorch.
 
 `cases` makes them for one shape. Arguments are made before, results are allocated by the call. What a library does not
-have is left out of a case's `calls`. The first results are compared, unless a case says that they cannot be.
+have is left out of a case's `calls`. The first results are compared, unless a case says that they cannot be. A case is
+named after the operation, with what is particular to it in brackets; a few are layers, where Thinc has no operation.
 """
 
 from __future__ import annotations
@@ -15,6 +16,27 @@ import numpy as np
 
 Call = Callable[[], Any]
 OURS, THINC, TORCH = "ours", "Thinc", "torch"
+PARAMETERS = 1_000_000
+OPS = (
+    "relu", "backprop_relu", "relu_k", "backprop_relu_k", "clipped_linear", "backprop_clipped_linear",
+    "hard_sigmoid", "backprop_hard_sigmoid", "hard_tanh", "backprop_hard_tanh", "hard_swish",
+    "backprop_hard_swish", "hard_swish_mobilenet", "backprop_hard_swish_mobilenet", "sigmoid",
+    "backprop_sigmoid", "swish", "backprop_swish", "gelu", "backprop_gelu", "gelu_approx",
+    "backprop_gelu_approx", "mish", "backprop_mish", "dish", "backprop_dish", "erf", "dsigmoid", "dtanh",
+    "sechsq", "logloss", "get_dropout_mask", "softmax", "backprop_softmax", "softmax_sequences",
+    "backprop_softmax_sequences", "layer_norm", "maxout", "backprop_maxout", "seq2col", "backprop_seq2col",
+    "reduce_first", "backprop_reduce_first", "reduce_last", "backprop_reduce_last", "reduce_max",
+    "backprop_reduce_max", "reduce_mean", "backprop_reduce_mean", "reduce_sum", "backprop_reduce_sum", "hash",
+    "ngrams", "gather_add", "scatter_add", "position_encode", "HashEmbed", "gemm", "affine", "flatten", "unpad",
+    "unflatten", "pad", "list2padded", "padded2list", "lstm_forward_inference", "lstm_forward_training",
+    "backprop_lstm", "adam", "clip_gradient", "update_averages", "alloc1f", "asarray1f", "reshape1f",
+    "reshape1", "alloc2f", "asarray2f", "reshape2f", "reshape2", "alloc3f", "asarray3f", "reshape3f",
+    "reshape3", "alloc4f", "asarray4f", "reshape4f", "reshape4", "alloc_f", "asarray_f", "reshape_f", "alloc1i",
+    "asarray1i", "reshape1i", "alloc2i", "asarray2i", "reshape2i", "alloc3i", "asarray3i", "reshape3i",
+    "alloc4i", "asarray4i", "reshape4i", "alloc_i", "asarray_i", "reshape_i", "alloc", "asarray", "reshape",
+    "as_contig", "to_numpy", "tile", "insert_into", "minibatch", "multibatch",
+)  # fmt: skip
+"""What there are cases for."""
 
 
 @dataclass
@@ -30,6 +52,11 @@ class Case:
     """For the share of the products' peak, instead."""
     prepare: Call | None = None
     equal: bool = True
+
+    @property
+    def name(self) -> str:
+        """The operation, without what is particular to the case."""
+        return self.op.partition(" (")[0]
 
 
 class Workload:
@@ -98,7 +125,7 @@ def sentence_lengths(total: int, rng: np.random.Generator) -> Any:
 
 
 def cases(libraries: dict[str, Any], rows: int, width: int) -> Iterator[Case]:
-    """All cases for one shape, but those of `updates`."""
+    """All cases for one shape."""
     load = Workload(libraries, rows, width)
     yield from activations(load)
     yield from normalisations(load)
@@ -108,6 +135,9 @@ def cases(libraries: dict[str, Any], rows: int, width: int) -> Iterator[Case]:
     yield from products(load)
     yield from sequences(load)
     yield from recurrent(load)
+    yield from updates(load)
+    yield from arrays(load)
+    yield from batches(load)
 
 
 def activations(load: Workload) -> Iterator[Case]:
@@ -120,6 +150,7 @@ def activations(load: Workload) -> Iterator[Case]:
     table: list[tuple[str, Any, bool]] = [
         ("relu", F and F.relu, True),
         ("relu_k", F and F.relu6, True),
+        ("clipped_linear", None, True),
         ("hard_sigmoid", F and F.hardsigmoid, False),
         ("hard_tanh", F and F.hardtanh, True),
         ("hard_swish", F and F.hardswish, False),
@@ -148,9 +179,18 @@ def activations(load: Workload) -> Iterator[Case]:
     def mask() -> Any:
         return torch.empty(load.rows, load.width).bernoulli_(0.9).div_(0.9)
 
+    P = load.ops[OURS].sigmoid(X)
+    yield load.case("dsigmoid", operator.methodcaller("dsigmoid", P), None, P, P)
+    yield load.case("dtanh", operator.methodcaller("dtanh", P), None, P, P)
+    yield load.case("sechsq", operator.methodcaller("sechsq", P), None, P, P)
+    target = (P > 0.5).astype("f")
+    binary = F and bound(
+        lambda p: F.binary_cross_entropy(p[0], p[1], reduction="none"), (load.tensor(P), load.tensor(target))
+    )
+    yield load.case("logloss", operator.methodcaller("logloss", target, P), binary, P, P, P, equal=False)
     shape = (load.rows, load.width)
     # Nothing is read: a copy of half the bytes writes as much.
-    yield load.case("dropout mask", lambda ops: ops.get_dropout_mask(shape, 0.1), torch and mask, X, equal=False)
+    yield load.case("get_dropout_mask", lambda ops: ops.get_dropout_mask(shape, 0.1), torch and mask, X, equal=False)
 
 
 def normalisations(load: Workload) -> Iterator[Case]:
@@ -175,10 +215,15 @@ def normalisations(load: Workload) -> Iterator[Case]:
         "softmax_sequences", lambda ops: ops.softmax_sequences(columns, lengths), None, columns, columns,
         shape=(load.rows, 1),
     )  # fmt: skip
+    weights, d_columns = load.ops[OURS].softmax_sequences(columns, lengths), columns[::-1].copy()
+    yield load.case(
+        "backprop_softmax_sequences", lambda ops: ops.backprop_softmax_sequences(d_columns, weights, lengths), None,
+        columns, columns, columns, shape=(load.rows, 1),
+    )  # fmt: skip
     # Layers: Thinc has no operation for it.
     forward, both = (
-        load.case("layer norm", None, None, X, X),
-        load.case("layer norm, both ways", None, None, X, X, dY, X),
+        load.case("layer_norm (layer)", None, None, X, X),
+        load.case("layer_norm (layer, both ways)", None, None, X, X, dY, X),
     )
     for name, api in load.libraries.items():
         if name != TORCH:
@@ -225,8 +270,8 @@ def windows_and_maxout(load: Workload) -> Iterator[Case]:
     lengths = load.lengths
     yield load.case("seq2col", lambda ops: ops.seq2col(X, 1), bound(windows, x), X, dY)
     yield load.case("backprop_seq2col", lambda ops: ops.backprop_seq2col(dY, 1), load.gradient(windows, dY, X), X, dY)
-    yield load.case("seq2col, lengths", lambda ops: ops.seq2col(X, 1, lengths=lengths), None, X, dY)
-    yield load.case("backprop_seq2col, lengths", lambda ops: ops.backprop_seq2col(dY, 1, lengths=lengths), None, X, dY)
+    yield load.case("seq2col (lengths)", lambda ops: ops.seq2col(X, 1, lengths=lengths), None, X, dY)
+    yield load.case("backprop_seq2col (lengths)", lambda ops: ops.backprop_seq2col(dY, 1, lengths=lengths), None, X, dY)
 
 
 def reductions(load: Workload) -> Iterator[Case]:
@@ -279,8 +324,9 @@ def embeddings(load: Workload) -> Iterator[Case]:
         "scatter_add", lambda ops: ops.scatter_add(target, first, values),
         lambda: shared_target.index_add_(0, places, v), first, *[values] * 3, equal=False,
     )  # fmt: skip
-    embed = load.case("HashEmbed", None, None, ids, *[values] * 5)
-    embed_both = load.case("HashEmbed, both ways", None, None, ids, *[values] * 14, equal=False)
+    yield load.case("position_encode", lambda ops: ops.position_encode(rows, width), None, values)
+    embed = load.case("HashEmbed (layer)", None, None, ids, *[values] * 5)
+    embed_both = load.case("HashEmbed (layer, both ways)", None, None, ids, *[values] * 14, equal=False)
     for name, api in load.libraries.items():
         if name != TORCH:
             layer = api.HashEmbed(width, size, seed=1)
@@ -320,6 +366,8 @@ def sequences(load: Workload) -> Iterator[Case]:
     padded = ours.list2padded(listed)
     pad = torch and torch.nn.utils.rnn.pad_sequence
     yield load.case("flatten", lambda ops: ops.flatten(listed), lambda: torch.cat(tensors), X, X)
+    stacked = ours.pad(listed)
+    yield load.case("unpad", lambda ops: ops.unpad(stacked, lengths.tolist()), None, equal=False)
     yield load.case("unflatten", lambda ops: ops.unflatten(X, lengths), None, equal=False)
     yield load.case("pad", lambda ops: ops.pad(listed), lambda: pad(tensors, batch_first=True), X, padded.data)
     yield load.case("list2padded", lambda ops: ops.list2padded(listed), None, X, padded.data, equal=False)
@@ -358,17 +406,22 @@ def recurrent(load: Workload) -> Iterator[Case]:
 
     # Only the products are counted.
     flops = 2 * rows * 2 * width * 4 * width
+    arguments = (params, state, state, X, sizes)
     yield load.case(
-        "LSTM", operator.methodcaller("lstm_forward_inference", params, state, state, X, sizes), torch_forward,
+        "lstm_forward_inference", operator.methodcaller("lstm_forward_inference", *arguments), torch_forward,
         flops=flops, equal=False,
     )  # fmt: skip
-    yield load.case("LSTM, both ways", both, torch_both, flops=3 * flops, equal=False)
+    yield load.case(
+        "lstm_forward_training", operator.methodcaller("lstm_forward_training", *arguments), None,
+        flops=flops, equal=False,
+    )  # fmt: skip
+    yield load.case("backprop_lstm (with forward)", both, torch_both, flops=3 * flops, equal=False)
 
 
 def updates(load: Workload) -> Iterator[Case]:
-    """A step of Adam on as many parameters as the shape has elements, which are read and written."""
+    """A step of Adam on a million parameters, which are read and written; the shape plays no part."""
     torch: Any = load.libraries.get(TORCH)
-    count = load.rows * load.width
+    count = PARAMETERS
     fresh = load.floats(count)
     gradient, moments = fresh.copy(), [np.zeros(count, "f"), np.zeros(count, "f")]
     weights = load.floats(count)
@@ -378,7 +431,7 @@ def updates(load: Workload) -> Iterator[Case]:
         gradient[...] = fresh
 
     parameter, average = load.tensor(weights.copy()), load.tensor(weights.copy())
-    step, whole_step = None, None
+    step, whole_step, clip, move = None, None, None, None
     if torch:
         parameter.requires_grad_()
         parameter.grad = load.tensor(gradient)
@@ -388,22 +441,77 @@ def updates(load: Workload) -> Iterator[Case]:
             optimizer.step()
             parameter.grad.zero_()
 
-        def whole_step() -> None:
+        def clip() -> None:
             torch.nn.utils.clip_grad_norm_([parameter], 1.0)
-            optimizer.step()
-            parameter.grad.zero_()
+
+        def move() -> None:
             with torch.no_grad():
                 average.lerp_(parameter, 0.001)
 
-    eight = [weights] * 8
-    yield load.case(
-        "adam", lambda ops: ops.adam(weights, gradient, *moments, 0.9, 0.999, 1e-8, 0.001), step, *eight,
-        prepare=refill, equal=False, shape=(count,),
-    )  # fmt: skip
-    whole = load.case("clip, adam, average", None, whole_step, *eight, weights, weights, weights, prepare=refill,
-                      equal=False, shape=(count,))  # fmt: skip
+        def whole_step() -> None:
+            clip()
+            step()
+            move()
+
+    def case(
+        op: str, shared: Callable[[Any], Any] | None, theirs: Call | None, arrays: int, prepare: Call | None
+    ) -> Case:
+        return load.case(op, shared, theirs, *[weights] * arrays, prepare=prepare, equal=False, shape=(count,))
+
+    yield case("adam", lambda ops: ops.adam(weights, gradient, *moments, 0.9, 0.999, 1e-8, 0.001), step, 8, refill)
+    yield case("clip_gradient", lambda ops: ops.clip_gradient(gradient, 1.0), clip, 3, refill)
+    ema = weights.copy()
+    yield case("update_averages", lambda ops: ops.update_averages(ema, weights, 100), move, 3, None)
+    whole = case("adam (optimizer: clip, average)", None, whole_step, 11, refill)
     for name, api in load.libraries.items():
         if name != TORCH:
-            optimizer_of = api.Adam(0.001, grad_clip=1.0)
-            whole.calls[name] = bound(lambda update: update((1, "W"), weights, gradient), optimizer_of)
+            whole.calls[name] = bound(
+                lambda update: update((1, "W"), weights, gradient), api.Adam(0.001, grad_clip=1.0)
+            )
     yield whole
+
+
+def arrays(load: Workload) -> Iterator[Case]:
+    """Making, converting and reshaping arrays: some copy, most measure what a call costs."""
+    torch: Any = load.libraries.get(TORCH)
+    rows, width = load.rows, load.width
+    X, ids = load.floats(rows, width), np.arange(rows * width, dtype="int32").reshape(rows, width)
+    x, listed = load.tensor(X), X[:20].tolist()
+    turned = load.floats(width, rows).T
+    sides = (rows, width, 1, 1)
+    for kind, array in (("f", X), ("i", ids)):
+        for ndim in range(1, 5):
+            shape = (rows * width,) if ndim == 1 else sides[:ndim]
+            allocated = torch and kind == "f" and ndim == 2 and (lambda: torch.zeros(rows, width))
+            yield load.case(
+                f"alloc{ndim}{kind}", operator.methodcaller(f"alloc{ndim}{kind}", *shape), allocated or None, X,
+            )  # fmt: skip
+            given = array.reshape(shape)
+            yield load.case(f"asarray{ndim}{kind}", operator.methodcaller(f"asarray{ndim}{kind}", given))
+            yield load.case(f"reshape{ndim}{kind}", operator.methodcaller(f"reshape{ndim}{kind}", array, *shape))
+            if kind == "f":
+                yield load.case(f"reshape{ndim}", operator.methodcaller(f"reshape{ndim}", array, *shape))
+        yield load.case(f"alloc_{kind}", operator.methodcaller(f"alloc_{kind}", (rows, width)), None, X)
+        yield load.case(f"asarray_{kind}", operator.methodcaller(f"asarray_{kind}", array))
+        yield load.case(f"reshape_{kind}", operator.methodcaller(f"reshape_{kind}", array, (width, rows)))
+    yield load.case(
+        "alloc", operator.methodcaller("alloc", (rows, width)), torch and (lambda: torch.zeros(rows, width)), X
+    )
+    yield load.case("asarray", operator.methodcaller("asarray", X))
+    yield load.case("asarray (20 lists)", operator.methodcaller("asarray", listed, dtype="float32"), shape=(20, width))
+    yield load.case("reshape", operator.methodcaller("reshape", X, (width, rows)))
+    contiguous = torch and bound(lambda v: v.contiguous(), load.tensor(turned))
+    yield load.case("as_contig", operator.methodcaller("as_contig", turned), contiguous, X, X)
+    yield load.case("to_numpy", operator.methodcaller("to_numpy", X))
+    yield load.case("tile", operator.methodcaller("tile", X, 2), torch and (lambda: x.tile(2)), X, X, X)
+    parts = np.split(X, [rows // 3, rows // 2])
+    yield load.case(
+        "insert_into", lambda ops: ops.insert_into((len(parts), rows, width), parts), None, X, *[X] * len(parts)
+    )
+
+
+def batches(load: Workload) -> Iterator[Case]:
+    """Minibatches of 128 rows, all of them."""
+    X, Y = load.floats(load.rows, load.width), load.floats(load.rows, 1)
+    yield load.case("minibatch", lambda ops: list(ops.minibatch(128, X)), None, X, X, equal=False)
+    yield load.case("multibatch", lambda ops: list(ops.multibatch(128, X, Y)), None, X, X, Y, Y, equal=False)

@@ -1,15 +1,17 @@
 """Every operation beside Thinc and PyTorch: times, ratios, and the share of what the machine can do.
 
-    python benchmarks/ops.py [--quick] [--only REGEX] [--threads 1,2] [--json FILE]
+    python benchmarks/ops.py [--op gelu,softmax] [--size 2000x96,8000x300] [--threads 1,2] [--seconds 0.4] [--json FILE]
 
-Columns: microseconds for thinc_nb, Thinc and PyTorch (those that are installed: `pip install thinc==9.1.1
-torch==2.13.0`), the times of both divided by ours (above 1 we are faster), and the share: how much of the machine's
-copying speed the operation reaches, or of its speed in products where GEMM stands. Copying is `np.copyto` of as
-many bytes as the operation has to read and write, each counted once. It can be above 100 %: what is updated in place,
-or read several times, is in the processor's cache when the copy's target is not.
+For each number of threads there are four columns: our time in microseconds, the times of Thinc and PyTorch over ours
+(above 1 we are faster; those that are installed: `pip install thinc==9.1.1 torch==2.13.0`), and the share: how much of
+the machine's copying speed the operation reaches, or of its speed in products where GEMM stands. Copying is
+`np.copyto` of as many bytes as the operation has to read and write, each counted once. It can be above 100 %: what is
+updated in place, or read several times, is in the processor's cache when the copy's target is not.
 
-All libraries work in one process, one call after another in turn, so that a disturbance of the machine meets all; what
-is printed is the median. Each number of threads gets a process of its own, since BLAS reads it when it is loaded.
+All libraries work in one process, in turn, so that a disturbance of the machine meets all; what is printed is the
+median. A turn is 0.3 ms of calls after one that is not measured: otherwise a library would find its arrays in the
+cache or not by what the one before it did. Each number of threads gets a process of its own, since BLAS reads it when
+it is loaded.
 """
 
 from __future__ import annotations
@@ -18,29 +20,27 @@ import argparse
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _ops_cases import OURS, THINC, TORCH, Call, Case, Workload, cases, updates
+from _ops_cases import OPS, OURS, THINC, TORCH, Call, Case, cases
 
-SHAPES = ((2000, 96), (8000, 300))
-PARAMETERS = (1000, 1000)
+SIZES = "2000x96,8000x300"
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 PEAK_SIDE = 1024
 LIMIT = "limit"
+TURN, SLOW = 3e-4, 5e-3
 THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "OMP_NUM_THREADS",
@@ -50,6 +50,7 @@ THREAD_VARIABLES = (
 )
 # After a product the threads of one library go on spinning for a while, on the processors that the next one needs.
 SHORT_SPINS = {"OPENBLAS_THREAD_TIMEOUT": "14", "GOMP_SPINCOUNT": "5000"}
+Row = dict[str, Any]
 
 
 def load_libraries(threads: int) -> dict[str, Any]:
@@ -69,17 +70,15 @@ def load_libraries(threads: int) -> dict[str, Any]:
 
 
 def measure(calls: dict[str, Call], prepare: Call | None, seconds: float) -> dict[str, float]:
-    """The median time of each call in seconds, all in turn until the time is up."""
-    repeats = dict.fromkeys(calls, 1)
-    for name, call in calls.items():
-        once = min(timed(call, 1, prepare) for _ in range(2))
-        if prepare is None:
-            # A clock's tick and a loop's overhead must not show.
-            repeats[name] = max(1, int(2e-4 / once))
+    """The median time of each call in seconds, all in turn until the time is up, but at least three turns."""
+    once = {name: min(timed(call, 1, prepare) for _ in range(2)) for name, call in calls.items()}
+    repeats = {name: 1 if prepare else max(1, int(TURN / once[name])) for name in calls}
     times: dict[str, list[float]] = {name: [] for name in calls}
     end = time.perf_counter() + seconds
-    while len(times[OURS]) < 5 or (time.perf_counter() < end and len(times[OURS]) < 1000):
+    while len(times[OURS]) < 3 or (time.perf_counter() < end and len(times[OURS]) < 1000):
         for name, call in calls.items():
+            if prepare is None and once[name] < SLOW:
+                call()
             times[name].append(timed(call, repeats[name], prepare))
     return {name: statistics.median(each) for name, each in times.items()}
 
@@ -102,7 +101,7 @@ class Limits:
         self._pool = ThreadPoolExecutor(threads)
         side = np.ones((PEAK_SIDE, PEAK_SIDE), "f")
         out = np.empty_like(side)
-        self.product: Call = lambda: np.matmul(side, side, out=out)
+        self.product_seconds = min(timed(lambda: np.matmul(side, side, out=out), 1, None) for _ in range(10))
 
     def copy_of(self, size: int) -> Call:
         """A copy that reads and writes this many bytes together."""
@@ -129,100 +128,152 @@ def flattened(result: Any) -> list[Any]:
     return [np.asarray(result.detach() if hasattr(result, "detach") else result)]
 
 
-def run(threads: int, only: str, seconds: float) -> None:
+def run(threads: int, ops: set[str], sizes: list[tuple[int, int]], seconds: float) -> None:
     """Measure, and print each case as a line of JSON."""
     libraries, limits = load_libraries(threads), Limits(threads)
     np.random.seed(0)
-    all_cases = chain.from_iterable(cases(libraries, rows, width) for rows, width in SHAPES)
-    for case in chain(all_cases, updates(Workload(libraries, *PARAMETERS))):
-        if not re.search(only, case.op):
-            continue
-        if case.prepare is None and case.equal:
-            check(case)
-        calls = dict(case.calls)
-        if case.flops:
-            calls[LIMIT] = limits.product
-        elif case.bytes:
-            calls[LIMIT] = limits.copy_of(case.bytes)
-        times = measure(calls, case.prepare, seconds)
-        limit = times.pop(LIMIT, None)
-        share = limit and limit / times[OURS] * (case.flops / (2 * PEAK_SIDE**3) if case.flops else 1)
-        row = {"op": case.op, "shape": case.shape, "threads": threads, "seconds": times, "share": share}
-        print(json.dumps({**row, "of": "GEMM" if case.flops else "copy"}), flush=True)
+    seen: set[tuple[str, str]] = set()
+    for size in sizes:
+        for case in cases(libraries, *size):
+            if case.name not in ops or (case.op, case.shape) in seen:
+                continue
+            seen.add((case.op, case.shape))
+            if case.prepare is None and case.equal:
+                check(case)
+            calls = dict(case.calls)
+            if case.bytes and not case.flops:
+                calls[LIMIT] = limits.copy_of(case.bytes)
+            times = measure(calls, case.prepare, seconds)
+            limit = times.pop(LIMIT, None)
+            if case.flops:
+                limit = limits.product_seconds * case.flops / (2 * PEAK_SIDE**3)
+            share = limit and limit / times[OURS]
+            row = {"op": case.op, "shape": case.shape, "threads": threads, "seconds": times, "share": share}
+            print(json.dumps({**row, "of": "GEMM" if case.flops else "copy"}), flush=True)
 
 
 # --- printing -------------------------------------------------------------------------------------------------------
 
-HEADS = ("op", "shape", "ours µs", "Thinc µs", "torch µs", "Thinc", "torch", "share")
-TITLE = "{:<29} {:<13} {:>10} {:>10} {:>10} {:>7} {:>7} {:>11}".format(*HEADS)
+
+def table(rows: list[Row]) -> str:
+    """The rows as a table, in the notation of Markdown, an operation and shape a line."""
+    counts = sorted({row["threads"] for row in rows})
+    heads = ["op", "shape"]
+    for count in counts:
+        heads += [f"µs, {count} thread{'s' * (count > 1)}", "Thinc", "torch", "share"]
+    lines: dict[tuple[str, str], dict[int, Row]] = {}
+    for row in rows:
+        lines.setdefault((row["op"], row["shape"]), {})[row["threads"]] = row
+    body = [[*key, *(cell for count in counts for cell in cells(found.get(count)))] for key, found in lines.items()]
+    widths = [max(len(line[place]) for line in [heads, *body]) for place in range(len(heads))]
+
+    def laid_out(line: list[str]) -> str:
+        parts = [
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        return f"| {' | '.join(parts)} |"
+
+    rule = [("-" * width if place < 2 else "-" * (width - 1) + ":") for place, width in enumerate(widths)]
+    return "\n".join(map(laid_out, [heads, rule, *body]))
 
 
-def line(row: dict[str, Any]) -> str:
-    """A row of the table."""
+def cells(row: Row | None) -> list[str]:
+    """Our time, the ratios and the share, as text."""
+    if row is None:
+        return [""] * 4
     times: dict[str, float] = row["seconds"]
-
-    def cell(name: str, width: int, form: Callable[[float], str]) -> str:
-        return form(times[name]).rjust(width) if name in times else " " * width
-
-    columns = [cell(name, 10, lambda t: f"{t * 1e6:.1f}") for name in (OURS, THINC, TORCH)]
-    columns += [cell(name, 7, lambda t: f"{t / times[OURS]:.2f}") for name in (THINC, TORCH)]
-    share = f"{row['share']:.0%} {row['of']}" if row["share"] else ""
-    return " ".join([f"{row['op']:<29}", f"{row['shape']:<13}", *columns, f"{share:>11}"])
+    ours = times[OURS] * 1e6
+    ratios = [f"{times[name] / times[OURS]:.2f}" if name in times else "" for name in (THINC, TORCH)]
+    share = f"{row['share']:.0%}{' GEMM' * (row['of'] == 'GEMM')}" if row["share"] else ""
+    return [f"{ours:.1f}" if ours < 1000 else f"{ours:.0f}", *ratios, share]
 
 
-def summary(rows: list[dict[str, Any]]) -> str:
-    """How often the others are faster, and the geometric mean of the ratios."""
-    parts = []
-    for name in (THINC, TORCH):
-        ratios = [row["seconds"][name] / row["seconds"][OURS] for row in rows if name in row["seconds"]]
-        if ratios:
-            slower = sum(ratio < 1 for ratio in ratios)
-            parts.append(
-                f"{name}: {statistics.geometric_mean(ratios):.2f} times our time, faster in {slower} of {len(ratios)}"
-            )
-    return "; ".join(parts)
+def summary(rows: list[Row]) -> str:
+    """How often the others are faster, and the geometric mean of the ratios, by number of threads."""
+    lines = []
+    for count in sorted({row["threads"] for row in rows}):
+        for name in (THINC, TORCH):
+            ratios = [
+                row["seconds"][name] / row["seconds"][OURS]
+                for row in rows
+                if row["threads"] == count and name in row["seconds"]
+            ]
+            if ratios:
+                slower = sum(ratio < 1 for ratio in ratios)
+                mean = statistics.geometric_mean(ratios)
+                lines.append(
+                    f"{count} thread{'s' * (count > 1)}: {name} takes {mean:.2f} times our time, "
+                    f"and is faster in {slower} of {len(ratios)} rows."
+                )
+    return "\n".join(lines)
 
 
-def table(threads: int, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Have one number of threads measured in a process of its own, and print its rows as they come."""
+def environment() -> str:
+    """What was measured on what."""
+    names = [name for name in ("numpy", "numba", "thinc", "torch") if find_spec(name)]
+    parts = [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in names)]
+    return f"{', '.join(parts)}; {platform.platform()}, {processors()} processors; {time.strftime('%Y-%m-%d')}"
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def rows_of(threads: int, options: argparse.Namespace) -> Iterable[Row]:
+    """Have one number of threads measured in a process of its own."""
     variables = dict.fromkeys(THREAD_VARIABLES, str(threads)) | (SHORT_SPINS if threads > 1 else {})
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, __file__, "--only", options.only, "--measure", str(threads)]
-    if options.quick:
-        command.append("--quick")
-    print(f"\n{threads} thread{'s' * (threads > 1)}\n{TITLE}", flush=True)
-    rows = []
-    environment = {**os.environ, **variables, "PYTHONPATH": path}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    arguments = ["--op", ",".join(options.op), "--size", options.size, "--seconds", str(options.seconds)]
+    command = [sys.executable, __file__, *arguments, "--measure", str(threads)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables, "PYTHONPATH": path}
+    ) as process:
         for answer in process.stdout or ():
-            rows.append(json.loads(answer))
-            print(line(rows[-1]), flush=True)
+            yield json.loads(answer)
     if process.returncode:
         raise SystemExit(f"measuring with {threads} threads ended with status {process.returncode}")
-    if rows:
-        print(summary(rows))
-    return rows
+
+
+def names(text: str) -> list[str]:
+    """The operations of a comma-separated list."""
+    chosen = [name for name in text.split(",") if name]
+    unknown = sorted(set(chosen) - set(OPS))
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}; there are {', '.join(sorted(OPS))}")
+    return chosen or list(OPS)
 
 
 def main() -> None:
     """Run the comparison."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    every = ",".join(map(str, sorted({1, processors})))
+    every = ",".join(map(str, sorted({1, processors()})))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few calls of each, to see that all works")
-    parser.add_argument("--only", default="", metavar="REGEX", help="operations whose name matches")
-    parser.add_argument("--threads", default=every, help=f"numbers of threads, default {every}")
+    parser.add_argument("--op", type=names, default=list(OPS), metavar="NAME,NAME", help="only these operations")
+    parser.add_argument("--size", default=SIZES, metavar="ROWSxWIDTH", help=f"shapes of the arrays, default {SIZES}")
+    parser.add_argument("--threads", default=every, metavar="N,N", help=f"numbers of threads, default {every}")
+    parser.add_argument("--seconds", type=float, default=0.4, help="how long each row is measured, default 0.4")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured there too")
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    sizes = [(int(rows), int(width)) for rows, _, width in (size.partition("x") for size in options.size.split(","))]
     if options.measure:
-        run(options.measure, options.only, seconds=0.05 if options.quick else 1.0)
+        run(options.measure, set(options.op), sizes, options.seconds)
         return
-    versions = [f"{name} {version(name)}" for name in ("numpy", "numba", "thinc", "torch") if find_spec(name)]
-    print(f"Python {platform.python_version()}, {', '.join(versions)}; {platform.platform()}, {processors} processors")
-    rows = [row for threads in options.threads.split(",") for row in table(int(threads), options)]
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    rows: list[Row] = []
+    start = time.perf_counter()
+    try:
+        for threads in map(int, options.threads.split(",")):
+            for row in rows_of(threads, options):
+                rows.append(row)
+                progress = f"{len(rows)} rows, {time.perf_counter() - start:.0f} s: {row['op']} {row['shape']}"
+                print(f"\r{progress:<70}", end="", file=sys.stderr, flush=True)
+    finally:
+        # What there is, if it was interrupted.
+        print(f"\r{'':<70}\r", end="", file=sys.stderr, flush=True)
+        print(environment(), table(rows), summary(rows), sep="\n\n")
+        if options.json:
+            options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ class _Options(TypedDict, total=False):
     debug: bool
     no_cpython_wrapper: bool
     no_cfunc_wrapper: bool
+    _nrt: bool
 
 @type_check_only
 class _CacheStats(Protocol):

@@ -107,12 +107,14 @@ def test_windows():
     agree(window.backprop_seq2col, np.ones((6, 3), "f"), reals(6, 15), starts, ends, 2)
     agree(
         window.row_bounds,
-        np.array([0, 3, 4], "i"),
-        np.array([3, 1, 2], "i"),
+        np.array([3, 1, 2], "int64"),
+        np.array([0, 3, 4, 6], "int64"),
         np.zeros(6, "i"),
         np.zeros(6, "i"),
         written=(2, 3),
     )
+    lengths = np.array([3, 1, 2, -7], "int64")
+    agree(window.sequence_offsets, np.zeros((1, 3), "int64"), np.zeros(5, "int64"), lengths, written=(0, 1))
 
 
 def test_embeddings():
@@ -126,7 +128,7 @@ def test_embeddings():
 @wraps
 def test_hashes_have_the_same_bits():
     ids = RNG.integers(0, 2**64, 6, dtype="uint64")
-    agree(hashing.hash_ids, np.zeros((6, 4), "uint32"), ids, 2**32 - 1)
+    agree(hashing.hash_ids, ids, np.zeros(12, "uint64"), 2**32 - 1, written=(1,))
     agree(hashing.hash_rows, np.zeros((6, 4), "i"), ids, 3, 1000)
     agree(hashing.ngrams, np.zeros(4, "uint64"), ids, 3)
 

@@ -9,11 +9,14 @@ import pytest
 
 from thinc_nb.kernels import KERNELS, Kernel, cache_info
 from thinc_nb.kernels._bind import Binder
+from thinc_nb.kernels._cpu import compile_loop
+from thinc_nb.kernels._types import argument_types, star_arguments
 from thinc_nb.kernels._words import Inline, Reals1d, Word, exp, inline
 from thinc_nb.kernels.activations import gelu, relu
 from thinc_nb.kernels.normalise import backprop_layer_norm
 from thinc_nb.kernels.optimise import scale
 from thinc_nb.kernels.softmax import softmax
+from thinc_nb.kernels.window import backprop_seq2col
 
 HALF = 0.5
 
@@ -119,3 +122,15 @@ def test_cache_info_counts_what_is_there(tmp_path, monkeypatch):
     assert (info.entries, info.bytes, info.kernels) == (1, 3, ("softmax.softmax-f32",))
     monkeypatch.setenv("THINC_NB_CACHE_DIR", "")
     assert cache_info().folder is None
+
+
+@pytest.mark.parametrize("kernel", [relu, backprop_seq2col], ids=lambda kernel: kernel.name)
+def test_compiled_loops_count_no_references_and_use_whole_registers(kernel, monkeypatch):
+    # A view for each row would cost two atomic additions each: three times the time of the gradient of a window.
+    monkeypatch.setenv("THINC_NB_CACHE_DIR", "")
+    head, arguments = argument_types(kernel, "f32")
+    loop = compile_loop(kernel.body, kernel.shape, "f32", "inspected")
+    loop.compile((*head, star_arguments(arguments)))
+    code = loop.inspect_llvm(loop.signatures[0])
+    assert "NRT_" not in code
+    assert '"prefer-vector-width"="512"' in code

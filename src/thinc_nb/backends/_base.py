@@ -11,7 +11,10 @@ import numpy as np
 from .._arrays import is_xp_array, to_cpu
 from ..errors import InputError, LengthsError
 from ..kernels import Kernel
-from ..types import DeviceTypes
+from ..types import ArrayT, DeviceTypes, FloatsXdT
+
+FLOATS = (np.dtype("float32"), np.dtype("float64"))
+UNSIGNED = {4: np.dtype("uint32"), 8: np.dtype("uint64")}
 
 
 class OpsBase:
@@ -36,12 +39,20 @@ class OpsBase:
         """An uninitialised C-contiguous array on the device."""
         return self.xp.empty(shape, dtype=dtype)
 
+    def _zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """A C-contiguous array of zeros on the device."""
+        return self.xp.zeros(shape, dtype=dtype)
+
     def _matmul(self, a: Any, b: Any, out: Any) -> None:
         """out = a @ b, of matrices on the device."""
         self.xp.matmul(a, b, out=out)
 
     def _reals(self, what: str, X: Any, ndim: int | None = None) -> Any:
         """X as a C-contiguous float32 or float64 array; `what` names operation and argument in errors."""
+        # Nearly always it is one, and a small operation takes no longer than the steps below.
+        rank_fits = ndim is None or getattr(X, "ndim", None) == ndim
+        if rank_fits and type(X) is np.ndarray and X.dtype in FLOATS and X.flags.c_contiguous and self.xp is np:
+            return X
         X = self._array(what, X, ndim)
         if X.dtype.char not in "fd":
             if X.dtype.kind not in "fiub":
@@ -56,7 +67,8 @@ class OpsBase:
             if X.dtype.kind not in "iub" and X.size:
                 raise TypeError(f"{what} must hold integers, got {described(X)}")
             limits = np.iinfo(dtype)
-            if X.size and X.dtype.kind in "iu" and (int(X.max()) > limits.max or int(X.min()) < limits.min):
+            narrower = X.size and X.dtype.kind in "iu" and not np.can_cast(X.dtype, dtype)
+            if narrower and (int(X.max()) > limits.max or int(X.min()) < limits.min):
                 raise OverflowError(f"{what} has values that do not fit into {dtype}")
             X = X.astype(dtype)
         return X if X.flags.c_contiguous else self.xp.ascontiguousarray(X)
@@ -81,35 +93,50 @@ class OpsBase:
 
     def _same_dtype(self, *arrays: Any) -> tuple[Any, ...]:
         """Arrays of one precision, the highest among them: a kernel is compiled for one."""
-        if all(array.dtype.char == arrays[0].dtype.char for array in arrays):
+        char = arrays[0].dtype.char
+        for array in arrays:
+            if array.dtype.char != char:
+                break
+        else:
             return arrays
         return tuple(array.astype("float64") for array in arrays)
 
-    def _map(self, what: str, kernel: Kernel[...], X: Any, *scalars: float, inplace: bool = False) -> Any:
-        """out = kernel(X), element by element; into X itself if `inplace`."""
-        x = self._reals(f"{what}: X", X)
-        out = x if inplace else self._empty(x.shape, x.dtype)
+    def _map(self, what: str, kernel: Kernel[...], X: FloatsXdT, *scalars: float, inplace: bool = False) -> FloatsXdT:
+        """kernel(X), element by element; into X itself if `inplace`."""
+        if inplace:
+            check_overwritable(what, X)
+        x = self._reals(what + ": X", X)
+        out: FloatsXdT = x if inplace else self._empty(x.shape, x.dtype)
         kernel(out.reshape(-1), x.reshape(-1), *scalars)
         return self._given(X, out) if inplace else out
 
     def _map_backward(
-        self, what: str, kernel: Kernel[...], dY: Any, *inputs: Any, scalars: tuple[float, ...] = (), inplace: bool
-    ) -> Any:
+        self,
+        what: str,
+        kernel: Kernel[...],
+        dY: FloatsXdT,
+        *inputs: FloatsXdT,
+        scalars: tuple[float, ...] = (),
+        inplace: bool,
+    ) -> FloatsXdT:
         """dX = kernel(dY, inputs…), element by element; into dY itself if `inplace`. All have one shape."""
-        dy = self._reals(f"{what}: dY", dY)
-        arrays = [self._reals(f"{what}: input", X) for X in inputs]
+        if inplace:
+            check_overwritable(what, dY)
+        arrays: tuple[Any, ...] = (self._reals(what + ": dY", dY), *[self._reals(what + ": input", X) for X in inputs])
+        shape = arrays[0].shape
         for array in arrays:
-            if array.shape != dy.shape:
-                raise ValueError(f"{what}: dY and the input must have one shape, got {dy.shape} and {array.shape}")
-        dy, *arrays = self._same_dtype(dy, *arrays)
-        out = dy if inplace else self._empty(dy.shape, dy.dtype)
-        kernel(out.reshape(-1), dy.reshape(-1), *[array.reshape(-1) for array in arrays], *scalars)
+            if array.shape != shape:
+                raise ValueError(f"{what}: dY and the input must have one shape, got {shape} and {array.shape}")
+        arrays = self._same_dtype(*arrays)
+        out: FloatsXdT = arrays[0] if inplace else self._empty(shape, arrays[0].dtype)
+        kernel(out.reshape(-1), *[array.reshape(-1) for array in arrays], *scalars)
         return self._given(dY, out) if inplace else out
 
-    def _given(self, given: Any, result: Any) -> Any:
+    def _given(self, given: ArrayT, result: Any) -> ArrayT:
         """For operations in place: the array that the caller gave, holding the result."""
         if result is not given:
-            given[...] = result
+            target: Any = given
+            target[...] = result
         return given
 
 
@@ -130,16 +157,27 @@ def check_overwritable(what: str, X: Any) -> None:
 
 def check_indices(what: str, indices: Any, bound: int, things: str = "rows") -> None:
     """IndexError, naming the place, if an index lies outside 0 … bound - 1. A kernel would read or write there."""
-    if indices.size:
+    if not _all_count_from_start(indices, bound):
         _check_range(what, indices, int(indices.min()), 0, bound, things)
 
 
 def counted_from_start(what: str, indices: Any, bound: int, things: str = "rows") -> Any:
     """The indices with -1 … -bound, which count from the end, replaced. IndexError, naming the place, for others."""
-    lowest = int(indices.min()) if indices.size else 0
-    if indices.size:
-        _check_range(what, indices, lowest, -bound, bound, things)
+    if _all_count_from_start(indices, bound):
+        return indices
+    lowest = int(indices.min())
+    _check_range(what, indices, lowest, -bound, bound, things)
     return indices if lowest >= 0 else indices + (indices < 0) * indices.dtype.type(bound)
+
+
+def _all_count_from_start(indices: Any, bound: int) -> bool:
+    """Whether all are 0 … bound - 1. Negative ones are large when read as unsigned: one pass sees both."""
+    if indices.size == 0:
+        return True
+    unsigned = indices.view(UNSIGNED[indices.itemsize])
+    # The ufunc, which takes half as long as the method for few indices.
+    highest = np.maximum.reduce(unsigned, axis=None) if type(unsigned) is np.ndarray else unsigned.max()
+    return int(highest) < min(bound, 1 << (8 * indices.itemsize - 1))
 
 
 def _check_range(what: str, indices: Any, lowest: int, least: int, bound: int, things: str) -> None:

@@ -24,6 +24,8 @@ from . import _memory
 
 MIN_OPERATIONS = 40_000_000
 """Multiplications in a part of a product (0.8 ms on the development machine)."""
+MAX_TINY = 1 << 16
+"""Multiplications for which BLAS uses one thread of itself: asking it to takes as long as they do."""
 MAX_PARTS = 16
 STEP = 16
 """Rows or columns: parts end at multiples of BLAS's own blocks."""
@@ -37,6 +39,9 @@ def matmul(a: Any, b: Any, out: Any) -> None:
     """
     rows, columns = out.shape
     inner = a.shape[1]
+    if rows * columns * inner <= MAX_TINY:
+        np.matmul(a, b, out=out)
+        return
     with _SINGLE:
         parts = _parts(rows * columns * inner)
         if parts == 1 or not _libraries():

@@ -14,6 +14,7 @@ import math
 import mmap
 import sys
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -25,32 +26,59 @@ LARGEST_HELD = 1 << 29
 HUGE_PAGE = 1 << 21
 
 
+class _Block:
+    """A piece of memory. It goes back to its pool when the array that it was lent to dies.
+
+    That is told by a weak reference, in half the time of a base class with a finaliser. An array is no container for
+    the garbage collector, so the reference dies together with the array and not before, whatever refers to the array.
+    """
+
+    __slots__ = ("borrower", "memory", "pool", "size")
+
+    def __init__(self, size: int, pool: Pool) -> None:
+        self.size = size
+        self.pool = pool
+        self.memory = _map(size)
+        self.borrower: weakref.ref[np.ndarray[Any, Any]] | None = None
+
+    def come_back(self, borrower: object) -> None:
+        """What the weak reference calls."""
+        self.pool.give(self)
+
+
 class Pool:
-    """Free blocks of memory by size. Any thread may ask and give back."""
+    """Free blocks of memory by size, and those that are lent. Any thread may ask and give back."""
 
     def __init__(self, largest_held: int = LARGEST_HELD):
         self.largest_held = largest_held
         self.held = 0
-        self._free: dict[int, list[mmap.mmap]] = {}
-        # Re-entrant: the garbage collector may give a block back in the middle of take().
+        self._free: dict[int, list[_Block]] = {}
+        # A block and its weak reference know only each other: without this the garbage collector would take both.
+        self._lent: set[_Block] = set()
+        # Re-entrant: the garbage collector may give a block back in the middle of lend().
         self._lock = threading.RLock()
 
-    def take(self, size: int) -> mmap.mmap:
-        """A block of this many bytes, aligned, its content undefined."""
+    def lend(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        """An array in a block of this many bytes, aligned, its content undefined."""
         with self._lock:
             blocks = self._free.get(size)
             if blocks:
                 self.held -= size
-                return blocks.pop()
-        return _map(size)
+                block = blocks.pop()
+            else:
+                block = _Block(size, self)
+            array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, block.memory)
+            block.borrower = weakref.ref(array, block.come_back)
+            self._lent.add(block)
+        return array
 
-    def give(self, block: mmap.mmap) -> None:
+    def give(self, block: _Block) -> None:
         """Take a block back, for the next one who asks for this size."""
-        size = len(block)
         with self._lock:
-            if self.held + size <= self.largest_held:
-                self.held += size
-                self._free.setdefault(size, []).append(block)
+            self._lent.discard(block)
+            if self.held + block.size <= self.largest_held:
+                self.held += block.size
+                self._free.setdefault(block.size, []).append(block)
 
     def clear(self) -> None:
         """Give all free blocks back to the system."""
@@ -80,34 +108,11 @@ def _anonymous(size: int) -> mmap.mmap:
 POOL = Pool()
 
 
-class _Lease(np.ndarray[Any, np.dtype[np.uint8]]):
-    """The base of an array handed out: it returns the block when it dies.
-
-    Its own base is a mapping and not an array, or numpy would make that the base of the array handed out.
-    """
-
-    block: mmap.mmap | None = None
-    pool: Pool
-
-    def __del__(self) -> None:
-        # A view of a lease is a lease too, by class, but has no block.
-        if self.block is not None:
-            self.pool.give(self.block)
-
-
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], pool: Pool = POOL) -> np.ndarray[Any, Any]:
     """An uninitialised C-contiguous array, aligned to a page when large."""
     size = math.prod(shape) * dtype.itemsize
     if size < SMALLEST:
         return np.empty(shape, dtype)
-    block = pool.take(_size_class(size))
-    lease = np.ndarray.__new__(_Lease, len(block), np.uint8, block)
-    lease.block = block
-    lease.pool = pool
-    return np.ndarray(shape, dtype, lease)
-
-
-def _size_class(size: int) -> int:
-    """The size rounded up to an eighth of its power of two, so that batches of like sizes share blocks."""
+    # Rounded up to an eighth of its power of two, so that batches of like sizes share blocks.
     step = 1 << (size.bit_length() - 4)
-    return -(-size // step) * step
+    return pool.lend(-(-size // step) * step, shape, dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..kernels import Kernel, activations as kernels
+from ..kernels import activations as kernels
 from ..types import FloatsXdT
 from ._base import OpsBase, check_overwritable, described
 
@@ -19,37 +19,15 @@ class ActivationOps(OpsBase):
     shapes differ or, in place, the array is read-only.
     """
 
-    def _activate(
-        self, what: str, kernel: Kernel[...], X: FloatsXdT, *scalars: float, inplace: bool = False
-    ) -> FloatsXdT:
-        if inplace:
-            check_overwritable(what, X)
-        Y: FloatsXdT = self._map(what, kernel, X, *scalars, inplace=inplace)
-        return Y
-
-    def _differentiate(
-        self,
-        what: str,
-        kernel: Kernel[...],
-        dY: FloatsXdT,
-        *inputs: FloatsXdT,
-        scalars: tuple[float, ...] = (),
-        inplace: bool,
-    ) -> FloatsXdT:
-        if inplace:
-            check_overwritable(what, dY)
-        dX: FloatsXdT = self._map_backward(what, kernel, dY, *inputs, scalars=scalars, inplace=inplace)
-        return dX
-
     # --- piecewise linear -------------------------------------------------------------------------------------------
 
     def relu(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """max(X, 0); NaN for NaN. Source: Nair & Hinton, 2010."""
-        return self._activate("relu", kernels.relu, X, inplace=inplace)
+        return self._map("relu", kernels.relu, X, inplace=inplace)
 
     def backprop_relu(self, dY: FloatsXdT, Y: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """0 where relu's result (or its argument) is 0 or less, whatever dY is there; dY elsewhere, at NaN too."""
-        return self._differentiate("backprop_relu", kernels.backprop_relu, dY, Y, inplace=inplace)
+        return self._map_backward("backprop_relu", kernels.backprop_relu, dY, Y, inplace=inplace)
 
     def relu_k(self, X: FloatsXdT, n: float = 6.0, inplace: bool = False) -> FloatsXdT:
         """X between 0 and n. Source: Krizhevsky, 2010."""
@@ -69,9 +47,7 @@ class ActivationOps(OpsBase):
         inplace: bool = False,
     ) -> FloatsXdT:
         """slope * X + offset between min_val and max_val; max_val where min_val is above it."""
-        return self._activate(
-            "clipped_linear", kernels.clipped_linear, X, slope, offset, min_val, max_val, inplace=inplace
-        )
+        return self._map("clipped_linear", kernels.clipped_linear, X, slope, offset, min_val, max_val, inplace=inplace)
 
     def backprop_clipped_linear(
         self,
@@ -90,9 +66,7 @@ class ActivationOps(OpsBase):
         if slope < 0:
             low, high = high, low
         kernel = kernels.backprop_clipped_linear
-        return self._differentiate(
-            "backprop_clipped_linear", kernel, dY, X, scalars=(slope, low, high), inplace=inplace
-        )
+        return self._map_backward("backprop_clipped_linear", kernel, dY, X, scalars=(slope, low, high), inplace=inplace)
 
     def hard_sigmoid(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """0.2 X + 0.5 between 0 and 1. Source: Courbariaux, Bengio & David, 2015."""
@@ -112,37 +86,37 @@ class ActivationOps(OpsBase):
 
     def hard_swish(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """X * hard_sigmoid(X)."""
-        return self._activate("hard_swish", kernels.hard_swish, X, 2.5, inplace=inplace)
+        return self._map("hard_swish", kernels.hard_swish, X, 2.5, inplace=inplace)
 
     def backprop_hard_swish(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """(0.4 X + 0.5) dY where -2.5 <= X <= 2.5, 0 below, dY above."""
         kernel = kernels.backprop_hard_swish
-        return self._differentiate("backprop_hard_swish", kernel, dY, X, scalars=(2.5,), inplace=inplace)
+        return self._map_backward("backprop_hard_swish", kernel, dY, X, scalars=(2.5,), inplace=inplace)
 
     def hard_swish_mobilenet(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """X * relu_k(X + 3) / 6. Source: Howard et al., 2019."""
-        return self._activate("hard_swish_mobilenet", kernels.hard_swish, X, 3.0, inplace=inplace)
+        return self._map("hard_swish_mobilenet", kernels.hard_swish, X, 3.0, inplace=inplace)
 
     def backprop_hard_swish_mobilenet(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """(X / 3 + 0.5) dY where -3 <= X <= 3, 0 below, dY above."""
         kernel = kernels.backprop_hard_swish
-        return self._differentiate("backprop_hard_swish_mobilenet", kernel, dY, X, scalars=(3.0,), inplace=inplace)
+        return self._map_backward("backprop_hard_swish_mobilenet", kernel, dY, X, scalars=(3.0,), inplace=inplace)
 
     # --- smooth -----------------------------------------------------------------------------------------------------
 
     def sigmoid(self, X: FloatsXdT, *, inplace: bool = False) -> FloatsXdT:
         """1 / (1 + exp(-X)), down to 0 and up to 1."""
-        return self._activate("sigmoid", kernels.sigmoid, X, inplace=inplace)
+        return self._map("sigmoid", kernels.sigmoid, X, inplace=inplace)
 
     def dsigmoid(self, Y: FloatsXdT, *, inplace: bool = False) -> FloatsXdT:
         """The derivative of sigmoid from its result: Y * (1 - Y)."""
-        return self._activate("dsigmoid", kernels.dsigmoid, Y, inplace=inplace)
+        return self._map("dsigmoid", kernels.dsigmoid, Y, inplace=inplace)
 
     def backprop_sigmoid(self, dY: FloatsXdT, Y: FloatsXdT, *, inplace: bool = False) -> FloatsXdT:
         """dY * Y * (1 - Y), from sigmoid's result; in place it overwrites and returns Y, as Thinc does."""
         if inplace:
             check_overwritable("backprop_sigmoid", Y)
-        dX = self._differentiate("backprop_sigmoid", kernels.backprop_sigmoid, dY, Y, inplace=False)
+        dX = self._map_backward("backprop_sigmoid", kernels.backprop_sigmoid, dY, Y, inplace=False)
         if inplace:
             Y[...] = dX
             return Y
@@ -150,56 +124,56 @@ class ActivationOps(OpsBase):
 
     def swish(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """X * sigmoid(X); NaN at -inf. Source: Ramachandran, Zoph & Le, 2017."""
-        return self._activate("swish", kernels.swish, X, inplace=inplace)
+        return self._map("swish", kernels.swish, X, inplace=inplace)
 
     def backprop_swish(self, dY: FloatsXdT, X: FloatsXdT, Y: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """The gradient of swish from its argument X and its result Y."""
-        return self._differentiate("backprop_swish", kernels.backprop_swish, dY, X, Y, inplace=inplace)
+        return self._map_backward("backprop_swish", kernels.backprop_swish, dY, X, Y, inplace=inplace)
 
     def gelu(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """X * Φ(X), Φ the normal distribution function; NaN at -inf. Source: Hendrycks & Gimpel, 2016."""
-        return self._activate("gelu", kernels.gelu, X, inplace=inplace)
+        return self._map("gelu", kernels.gelu, X, inplace=inplace)
 
     def backprop_gelu(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """dY * (Φ(X) + X * φ(X)), φ the normal density; NaN at ±inf."""
-        return self._differentiate("backprop_gelu", kernels.backprop_gelu, dY, X, inplace=inplace)
+        return self._map_backward("backprop_gelu", kernels.backprop_gelu, dY, X, inplace=inplace)
 
     def gelu_approx(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """X * (1 + tanh(sqrt(2/π) * (X + 0.044715 X³))) / 2; NaN at -inf. Source: Hendrycks & Gimpel, 2016."""
-        return self._activate("gelu_approx", kernels.gelu_approx, X, inplace=inplace)
+        return self._map("gelu_approx", kernels.gelu_approx, X, inplace=inplace)
 
     def backprop_gelu_approx(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """The gradient of gelu_approx; NaN at ±inf and where X³ overflows."""
-        return self._differentiate("backprop_gelu_approx", kernels.backprop_gelu_approx, dY, X, inplace=inplace)
+        return self._map_backward("backprop_gelu_approx", kernels.backprop_gelu_approx, dY, X, inplace=inplace)
 
     def mish(self, X: FloatsXdT, threshold: float = 20.0, inplace: bool = False) -> FloatsXdT:
         """X * tanh(log(1 + exp(X))), and X itself from the threshold on; NaN at -inf. Source: Misra, 2019."""
-        return self._activate("mish", kernels.mish, X, threshold, inplace=inplace)
+        return self._map("mish", kernels.mish, X, threshold, inplace=inplace)
 
     def backprop_mish(self, dY: FloatsXdT, X: FloatsXdT, threshold: float = 20.0, inplace: bool = False) -> FloatsXdT:
         """The gradient of mish; dY where X is not below the threshold, NaN included."""
         kernel = kernels.backprop_mish
-        return self._differentiate("backprop_mish", kernel, dY, X, scalars=(threshold,), inplace=inplace)
+        return self._map_backward("backprop_mish", kernel, dY, X, scalars=(threshold,), inplace=inplace)
 
     def dish(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """X * (X / sqrt(1 + X²) + 1) / 2, of swish's shape without exp; NaN at ±inf."""
-        return self._activate("dish", kernels.dish, X, inplace=inplace)
+        return self._map("dish", kernels.dish, X, inplace=inplace)
 
     def backprop_dish(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """The gradient of dish; NaN at ±inf."""
-        return self._differentiate("backprop_dish", kernels.backprop_dish, dY, X, inplace=inplace)
+        return self._map_backward("backprop_dish", kernels.backprop_dish, dY, X, inplace=inplace)
 
     def dtanh(self, Y: FloatsXdT, *, inplace: bool = False) -> FloatsXdT:
         """The derivative of tanh from its result: 1 - Y²."""
-        return self._activate("dtanh", kernels.dtanh, Y, inplace=inplace)
+        return self._map("dtanh", kernels.dtanh, Y, inplace=inplace)
 
     def sechsq(self, X: FloatsXdT) -> FloatsXdT:
         """1 / cosh(X)², the derivative of tanh from its argument."""
-        return self._activate("sechsq", kernels.sechsq, X)
+        return self._map("sechsq", kernels.sechsq, X)
 
     def erf(self, X: FloatsXdT) -> FloatsXdT:
         """The error function."""
-        return self._activate("erf", kernels.erf, X)
+        return self._map("erf", kernels.erf, X)
 
     # --- a loss -----------------------------------------------------------------------------------------------------
 

@@ -40,12 +40,8 @@ class ArrayOps(OpsBase):
     def alloc(self, shape: Shape | int, *, dtype: DType = "float32", zeros: bool = True) -> Any:
         """A new array on the device, filled with zeros unless told otherwise. A dtype of None means float64."""
         sides = tuple(shape) if isinstance(shape, Sequence) else (shape,)
-        array = self._empty(
-            tuple(check_integer("alloc: shape", side, 0, sys.maxsize) for side in sides), np.dtype(dtype)
-        )
-        if zeros:
-            array.fill(0)
-        return array
+        new = self._zeros if zeros else self._empty
+        return new(tuple([check_integer("alloc: shape", side, 0, sys.maxsize) for side in sides]), np.dtype(dtype))
 
     def alloc_f(self, shape: Shape, *, dtype: DTypesFloat | None = "float32", zeros: bool = True) -> Any:
         """`alloc` for floats."""
@@ -178,7 +174,9 @@ class ArrayOps(OpsBase):
 
     def reshape(self, array: ArrayT, shape: Shape) -> ArrayT:
         """The array in another shape; a copy only if its memory is not contiguous. ValueError if sizes differ."""
-        reshaped: ArrayT = self.xp.reshape(array, shape)
+        given: Any = array
+        # The method, where there is one: numpy's function takes twice as long to find it.
+        reshaped: ArrayT = given.reshape(shape) if type(given) is np.ndarray else self.xp.reshape(array, shape)
         return reshaped
 
     def reshape1(self, array: ArrayXd, d0: int) -> Any:

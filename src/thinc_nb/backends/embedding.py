@@ -19,7 +19,7 @@ class EmbeddingOps(OpsBase):
         """Four 32-bit hashes of each 64-bit id, by MurmurHash3 (Appleby, 2011): (n,) uint64 → (n, 4) uint32."""
         bits = self._ids("hash: ids", ids)
         keys: Ints2d = self._empty((len(bits), 4), "uint32")
-        hashing.hash_ids(keys, bits, seed & 0xFFFFFFFF)
+        hashing.hash_ids(bits, keys.view("uint64").reshape(-1), seed & 0xFFFFFFFF)
         return keys
 
     def hash_rows(self, ids: Ints1d, seed: int, rows: int) -> Ints2d:
@@ -147,7 +147,7 @@ class EmbeddingOps(OpsBase):
 
     def _ids(self, what: str, ids: Any) -> Any:
         ids = self._array(what, ids, 1)
-        if ids.dtype != "uint64":
+        if ids.dtype.char not in "LQ":
             if ids.dtype.kind not in "iu":
                 raise TypeError(f"{what} must be integers, got {described(ids)}")
             # Signed ids keep their bits: -1 is the id 2**64 - 1.

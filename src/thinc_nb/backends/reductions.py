@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..kernels import reduce as kernels
 from ..types import ArrayT, Floats2d, Ints1d, Ints2d
-from ._base import OpsBase, check_lengths, described
+from ._base import described
+from ._lengths import LengthOps
 
 
-class ReductionOps(OpsBase):
+class ReductionOps(LengthOps):
     """`reduce_first`, `_last`, `_max`, `_mean`, `_sum`, `softmax_sequences` and their gradients.
 
     `lengths` (sequences,) are integers that add up to the rows of X (n, width). ValueError if they do not, or if one is
@@ -39,10 +39,11 @@ class ReductionOps(OpsBase):
                 f"backprop_reduce_first: d_firsts is {described(dY)}, so starts_ends must have {len(dY) + 1} entries, "
                 f"got {described(bounds)}"
             )
-        if len(starts) and (int(starts[0]) < 0 or bool((ends < starts).any())):
+        shortest = int((ends - starts).min()) if len(starts) else 1
+        if shortest < 0 or (len(starts) and int(starts[0]) < 0):
             raise ValueError("backprop_reduce_first: starts_ends must not be negative and must not fall")
-        filled = ends > starts
-        if not filled.all():
+        if shortest == 0:
+            filled = ends > starts
             starts, dY = starts[filled], dY[filled]
         dX: ArrayT = self._rows_at(int(bounds[-1]) if len(bounds) else 0, starts, dY)
         return dX
@@ -160,43 +161,8 @@ class ReductionOps(OpsBase):
         kernels.backprop_reduce_sum(dY, dX, offsets, int(mean))
         return dX
 
-    def _offsets(
-        self,
-        what: str,
-        lengths: Ints1d | Sequence[int],
-        rows: int | None,
-        *,
-        shortest: int = 0,
-        sequences: int | None = None,
-    ) -> tuple[Any, Any]:
-        """Lengths as an array, and where each sequence starts, with the end of the last: (sequences + 1,), int64.
-
-        Checks that no length is below `shortest` and, where given, that there are this many sequences and rows.
-        """
-        sizes: Any = lengths
-        # The usual case without the conversion's checks: they take as long as the reductions of a small batch.
-        if not (isinstance(sizes, self.xp.ndarray) and sizes.ndim == 1 and sizes.dtype.char in "ilq"):
-            sizes = self._ints(f"{what}: lengths", lengths, 1, "int64")
-        if sequences is not None and len(sizes) != sequences:
-            raise ValueError(f"{what}: there are {sequences} sequences, but lengths is {described(sizes)}")
-        offsets = self.xp.empty(len(sizes) + 1, dtype="int64")
-        offsets[0] = 0
-        if len(sizes):
-            sizes.cumsum(out=offsets[1:])
-        if len(sizes) and int(sizes.max()) * len(sizes) >= 2**62:
-            # Their sum may have wrapped around.
-            raise ValueError(f"{what}: lengths must be those of arrays, got {int(sizes.max())}")
-        if len(sizes) and int(sizes.min()) < shortest:
-            position = int((sizes < shortest).nonzero()[0][0])
-            bound = "must not be negative" if shortest == 0 else f"must be at least {shortest}"
-            raise ValueError(f"{what}: lengths {bound}, got {int(sizes[position])} at position {position}")
-        if rows is not None and int(offsets[-1]) != rows:
-            check_lengths(what, sizes, rows)
-        return sizes, offsets
-
     def _rows_at(self, rows: int, places: Any, values: Any) -> Any:
-        out = self._empty((rows, *values.shape[1:]), values.dtype)
-        out.fill(0)
+        out = self._zeros((rows, *values.shape[1:]), values.dtype)
         out[places] = values
         return out
 

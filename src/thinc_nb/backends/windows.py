@@ -6,10 +6,11 @@ from typing import Any
 
 from ..kernels import window as kernels
 from ..types import Floats2d, Ints1d
-from ._base import OpsBase, check_integer, check_lengths, described
+from ._base import check_integer, described
+from ._lengths import LengthOps
 
 
-class WindowOps(OpsBase):
+class WindowOps(LengthOps):
     """`seq2col` and its gradient."""
 
     def seq2col(self, seq: Floats2d, nW: int, *, lengths: Ints1d | None = None) -> Floats2d:
@@ -46,9 +47,7 @@ class WindowOps(OpsBase):
             starts.fill(0)
             ends.fill(rows)
             return starts, ends
-        counts = self._ints(f"{what}: lengths", lengths, 1)
-        check_lengths(what, counts, rows)
-        offsets = self.xp.cumsum(counts, dtype="int32") - counts
+        counts, offsets = self._offsets(what, lengths, rows)
         starts, ends = self._empty((2, rows), "int32")
-        kernels.row_bounds(offsets, counts, starts, ends)
+        kernels.row_bounds(counts, offsets, starts, ends)
         return starts, ends

@@ -84,7 +84,8 @@ class Kernel(Generic[P]):
         parts = 1
         if _threads.num_threads > 1 and self._divisible:
             work = max([values[place].size for place in self._arrays])
-            parts = min(_threads.num_threads, work // _threads.MIN_ELEMENTS)
+            if work >= 2 * _threads.MIN_ELEMENTS:
+                parts = min(_threads.num_threads, work // _threads.MIN_ELEMENTS)
         head: tuple[int, ...] = ()
         if self.shape == "items":
             count = values[0].size
@@ -142,7 +143,8 @@ class Kernel(Generic[P]):
     def _in_precision(self, values: tuple[Any, ...], real: Any) -> tuple[Any, ...]:
         converted = list(values)
         for place in self._scalars:
-            converted[place] = real(float(converted[place]))
+            value = converted[place]
+            converted[place] = real(value if type(value) is float else float(value))
         return tuple(converted)
 
 

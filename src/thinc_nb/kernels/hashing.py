@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._compile import rowwise
-from ._words import Int32s2d, Real, UInt32s2d, UInt64s1d, inline, lane
+from ._compile import blockwise, elementwise, rowwise
+from ._words import Int32s2d, Real, UInt64s1d, inline, lane, lanes
 
 u64, u32 = np.uint64, np.uint32
 C1, C2 = np.uint64(0x87C37B91114253D5), np.uint64(0x4CF5AD432745937F)
@@ -44,17 +44,14 @@ def murmur3_high(key: Real, seed: Real) -> Real:
     return finish((seed ^ BYTES) + low)
 
 
-@rowwise
-def hash_ids(r: int, out: UInt32s2d, ids: UInt64s1d, seed: int) -> None:
-    if lane() == 0:
-        low = murmur3_low(ids[r], u64(seed))
-        high = murmur3_high(ids[r], u64(seed))
-        low += high
-        high += low
-        out[r, 0] = u32(low & LOW)
-        out[r, 1] = u32(low >> S32)
-        out[r, 2] = u32(high & LOW)
-        out[r, 3] = u32(high >> S32)
+@elementwise
+def hash_ids(i: int, ids: UInt64s1d, out: UInt64s1d, seed: int) -> None:
+    """Four 32-bit hashes as two numbers of 64 bits, the lower half first, as bytes lie wherever numba runs."""
+    low = murmur3_low(ids[i], u64(seed))
+    high = murmur3_high(ids[i], u64(seed))
+    low += high
+    out[2 * i] = low
+    out[2 * i + 1] = low + high
 
 
 @rowwise
@@ -72,18 +69,20 @@ def hash_rows(r: int, rows: Int32s2d, ids: UInt64s1d, seed: int, table_rows: int
         rows[r, 3] = u32(high >> S32) % n
 
 
-@rowwise
-def ngrams(r: int, out: UInt64s1d, keys: UInt64s1d, n: int) -> None:
+# The keys outermost: the inner loops run over hashes, and vectorise.
+@blockwise(cpu=512, cuda=32)
+def ngrams(block: int, start: int, stop: int, out: UInt64s1d, keys: UInt64s1d, n: int) -> None:
     """MurmurHash2 (64A) of n keys in a row."""
-    if lane() == 0:
-        h = u64(8 * n) * M
-        for j in range(n):
-            k = keys[r + j] * M
+    h = out[start:stop]
+    for i in range(lane(), h.shape[0], lanes()):
+        h[i] = u64(8 * n) * M
+    for j in range(n):
+        key = keys[start + j : stop + j]
+        for i in range(lane(), h.shape[0], lanes()):
+            k = key[i] * M
             k ^= k >> S47
-            k *= M
-            h ^= k
-            h *= M
-        h ^= h >> S47
-        h *= M
-        h ^= h >> S47
-        out[r] = h
+            h[i] = (h[i] ^ (k * M)) * M
+    for i in range(lane(), h.shape[0], lanes()):
+        v = h[i]
+        v = (v ^ (v >> S47)) * M
+        h[i] = v ^ (v >> S47)

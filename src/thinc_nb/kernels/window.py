@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ._compile import rowwise
-from ._words import Int32s1d, Reals1d, Reals2d, lane, lanes
+from ._words import Int32s1d, Int64s1d, Int64s2d, Reals1d, Reals2d, lane, lanes
 
 ZERO = 0.0
 
@@ -52,10 +54,27 @@ def backprop_seq2col(r: int, dx: Reals2d, dy: Reals2d, starts: Int32s1d, ends: I
 
 
 @rowwise
-def row_bounds(k: int, offsets: Int32s1d, lengths: Int32s1d, starts: Int32s1d, ends: Int32s1d) -> None:
+def sequence_offsets(row: int, facts: Int64s2d, offsets: Int64s1d, lengths: Int64s1d) -> None:
+    """Where each sequence starts, and the end of the last; the lowest and highest length and their sum as facts[0].
+
+    One item, since each offset needs the one before: a tenth of the time of a cumulative sum and three reductions.
+    """
+    if lane() == 0:
+        lowest, highest = lengths[0], lengths[0]
+        end = offsets[0] = 0
+        for k in range(lengths.shape[0]):
+            lowest = min(lowest, lengths[k])
+            highest = max(highest, lengths[k])
+            end += lengths[k]
+            offsets[k + 1] = end
+        facts[row, 0], facts[row, 1], facts[row, 2] = lowest, highest, end
+
+
+@rowwise
+def row_bounds(k: int, lengths: Int64s1d, offsets: Int64s1d, starts: Int32s1d, ends: Int32s1d) -> None:
     # offsets[k] is where sequence k begins; every row of it learns where its sequence begins and ends.
-    start = offsets[k]
-    end = start + lengths[k]
-    for r in range(start + lane(), end, lanes()):
+    start = np.int32(offsets[k])
+    end = np.int32(offsets[k] + lengths[k])
+    for r in range(offsets[k] + lane(), offsets[k] + lengths[k], lanes()):
         starts[r] = start
         ends[r] = end

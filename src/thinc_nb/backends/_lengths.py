@@ -1,0 +1,54 @@
+"""Sequences of a batch, one after the other: where each of them starts and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..kernels import window as kernels
+from ..types import Ints1d
+from ._base import OpsBase, check_lengths, described
+
+
+class LengthOps(OpsBase):
+    """What families that work on sequences share."""
+
+    def _offsets(
+        self,
+        what: str,
+        lengths: Ints1d | Sequence[int],
+        rows: int | None,
+        *,
+        shortest: int = 0,
+        sequences: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Lengths as an int64 array, and where each sequence starts, with the end of the last: (sequences + 1,), int64.
+
+        Checks that no length is below `shortest` and, where given, that there are this many sequences and rows.
+        """
+        sizes: Any = lengths
+        # The usual case without the conversion's checks: they take as long as the reductions of a small batch.
+        if isinstance(sizes, self.xp.ndarray) and sizes.ndim == 1 and sizes.dtype.char in "ilq":
+            sizes = self.xp.ascontiguousarray(sizes, dtype="int64")
+        else:
+            sizes = self._ints(f"{what}: lengths", lengths, 1, "int64")
+        if sequences is not None and len(sizes) != sequences:
+            raise ValueError(f"{what}: there are {sequences} sequences, but lengths is {described(sizes)}")
+        if not len(sizes):
+            if rows:
+                check_lengths(what, sizes, rows)
+            return sizes, self.xp.zeros(1, dtype="int64")
+        offsets = self.xp.empty(len(sizes) + 1, dtype="int64")
+        facts = self.xp.empty((1, 3), dtype="int64")
+        kernels.sequence_offsets(facts, offsets, sizes)
+        lowest, highest, total = facts.tolist()[0]
+        if highest * len(sizes) >= 2**62:
+            # Their sum may have wrapped around.
+            raise ValueError(f"{what}: lengths must be those of arrays, got {highest}")
+        if lowest < shortest:
+            position = int((sizes < shortest).nonzero()[0][0])
+            bound = "must not be negative" if shortest == 0 else f"must be at least {shortest}"
+            raise ValueError(f"{what}: lengths {bound}, got {int(sizes[position])} at position {position}")
+        if rows is not None and total != rows:
+            check_lengths(what, sizes, rows)
+        return sizes, offsets
