@@ -63,9 +63,10 @@ def test_an_array_is_its_size_address_shape_and_strides(cupy):
 
 @pytest.mark.parametrize("seed", [3, np.int8(3), np.uint64(3), True])
 def test_any_integer_is_passed_in_the_kernel_s_own_width(cupy, seed):
-    ids, out = cupy.asarray(np.arange(4, dtype="uint64")), cupy.zeros((4, 4), dtype="uint32")
-    hashing.hash_ids(out, ids, seed)
-    np.testing.assert_array_equal(out.get(), NumpyOps().hash(np.arange(4, dtype="uint64"), int(seed)))
+    ids, out = cupy.asarray(np.arange(4, dtype="uint64")), cupy.zeros(8, dtype="uint64")
+    hashing.hash_ids(ids, out, seed)
+    hashes = NumpyOps().hash(np.arange(4, dtype="uint64"), int(seed))
+    np.testing.assert_array_equal(out.get().view("uint32").reshape(4, 4), hashes)
 
 
 def test_arrays_of_other_types_than_annotated_are_compiled_for(cupy):

@@ -177,7 +177,7 @@ def _all_count_from_start(indices: Any, bound: int) -> bool:
     unsigned = indices.view(UNSIGNED[indices.itemsize])
     # The ufunc, which takes half as long as the method for few indices.
     highest = np.maximum.reduce(unsigned, axis=None) if type(unsigned) is np.ndarray else unsigned.max()
-    return int(highest) < min(bound, 1 << (8 * indices.itemsize - 1))
+    return bool(highest < min(bound, 1 << (8 * indices.itemsize - 1)))
 
 
 def _check_range(what: str, indices: Any, lowest: int, least: int, bound: int, things: str) -> None:

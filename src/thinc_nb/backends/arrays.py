@@ -174,9 +174,10 @@ class ArrayOps(OpsBase):
 
     def reshape(self, array: ArrayT, shape: Shape) -> ArrayT:
         """The array in another shape; a copy only if its memory is not contiguous. ValueError if sizes differ."""
-        given: Any = array
         # The method, where there is one: numpy's function takes twice as long to find it.
-        reshaped: ArrayT = given.reshape(shape) if type(given) is np.ndarray else self.xp.reshape(array, shape)
+        plain = type(array) is np.ndarray
+        given: Any = array
+        reshaped: ArrayT = given.reshape(shape) if plain else self.xp.reshape(array, shape)
         return reshaped
 
     def reshape1(self, array: ArrayXd, d0: int) -> Any:

@@ -40,7 +40,7 @@ def maxout_3(i: int, best: Reals1d, which: Int32s1d, x: Reals1d) -> None:
 
 @rowwise
 def maxout(r: int, best: Reals2d, which: Int32s2d, x: Reals3d) -> None:
-    # Any number of pieces. The place is chosen by arithmetic: choosing it together with the value becomes a branch, which
+    # Any number of pieces. The place is chosen by arithmetic: chosen together with the value it becomes a branch, which
     # random pieces mispredict (10 times).
     units, largest, place = x[r], best[r], which[r]
     for j in range(lane(), units.shape[0], lanes()):
