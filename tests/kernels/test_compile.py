@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import llvmlite.binding
 import numpy as np
 import pytest
 
@@ -124,13 +125,23 @@ def test_cache_info_counts_what_is_there(tmp_path, monkeypatch):
     assert cache_info().folder is None
 
 
-@pytest.mark.parametrize("kernel", [relu, backprop_seq2col], ids=lambda kernel: kernel.name)
-def test_compiled_loops_count_no_references_and_use_whole_registers(kernel, monkeypatch):
-    # A view for each row would cost two atomic additions each: three times the time of the gradient of a window.
+def inspected(kernel: Kernel[...], monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("THINC_NB_CACHE_DIR", "")
     head, arguments = argument_types(kernel, "f32")
     loop = compile_loop(kernel.body, kernel.shape, "f32", "inspected")
     loop.compile((*head, star_arguments(arguments)))
-    code = loop.inspect_llvm(loop.signatures[0])
-    assert "NRT_" not in code
+    return loop.inspect_llvm(loop.signatures[0])
+
+
+@pytest.mark.parametrize("kernel", [relu, backprop_seq2col], ids=lambda kernel: kernel.name)
+def test_compiled_loops_count_no_references(kernel, monkeypatch):
+    # A view for each row would cost two atomic additions each: three times the time of the gradient of a window.
+    assert "NRT_" not in inspected(kernel, monkeypatch)
+
+
+def test_vectors_are_as_wide_as_the_registers(monkeypatch):
+    code = inspected(relu, monkeypatch)
     assert '"prefer-vector-width"="512"' in code
+    if llvmlite.binding.get_host_cpu_features().get("avx512f"):
+        for kernel in (relu, backprop_seq2col):
+            assert "<16 x float>" in inspected(kernel, monkeypatch)
