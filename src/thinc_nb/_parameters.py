@@ -56,6 +56,7 @@ class GradientState(enum.Enum):
     """What the buffer of a gradient holds."""
 
     CLEAN = "clean"  # the gradient is zero, whatever the buffer holds
+    BLANK = "blank"  # the gradient is zero, and so is what the buffer holds
     ZEROED = "zeroed"  # the buffer holds zeros, and a caller has it and may write into it
     WRITTEN = "written"
 
@@ -135,10 +136,16 @@ class Parameter:
             else:
                 self.state = GradientState.CLEAN
 
+    @property
+    def has_no_gradient(self) -> bool:
+        """Whether the gradient is zero, and nobody has its buffer: the next one can be written over it."""
+        return self.state is GradientState.CLEAN or self.state is GradientState.BLANK
+
     def read_grad(self) -> FloatsXd | None:
         """The gradient's buffer, holding the gradient. The caller may add to it in place."""
-        if self.grad is not None and self.state is GradientState.CLEAN:
-            self.grad.fill(0)
+        if self.grad is not None and self.has_no_gradient:
+            if self.state is GradientState.CLEAN:
+                self.grad.fill(0)
             self.state = GradientState.ZEROED
         return self.grad
 
@@ -157,7 +164,7 @@ class Parameter:
     def add_grad(self, value: FloatsXd) -> None:
         """Add to the gradient. Into a clean one the value is copied: that saves filling with zeros, and a read."""
         grad = self.need_grad(value)
-        if self.state is GradientState.CLEAN:
+        if self.has_no_gradient:
             grad[...] = value
         else:
             grad += value
@@ -258,6 +265,11 @@ class Arena:
         """Make all gradients zero, without touching memory: the next one that is added is copied."""
         for _, parameter in self._members:
             parameter.state = GradientState.CLEAN
+
+    def gradients_are_zeroed(self) -> None:
+        """Say that all gradients are zero, and their memory too, as `Optimizer.update_arena` leaves it."""
+        for _, parameter in self._members:
+            parameter.state = GradientState.BLANK
 
 
 def arenas_of(model: Model[Any, Any]) -> list[Arena]:

@@ -226,7 +226,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         if update_arena is not None:
             for arena in arenas_of(self):
                 if update_arena(arena):
-                    arena.clear_gradients()
+                    arena.gradients_are_zeroed()
                     done.update(span.key for span in arena.spans)
         return done
 

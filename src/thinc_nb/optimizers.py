@@ -12,7 +12,7 @@ import numpy as np
 
 from ._arena_update import Layouts, Rates, bias_correction, update_arena
 from ._pydantic import AcceptsInstances
-from .schedules import Schedule, constant
+from .schedules import Schedule, _constant, constant
 from .types import ArrayXd, FloatsXd, Generator, get_array_module, to_cpu
 
 if TYPE_CHECKING:
@@ -355,6 +355,9 @@ class Optimizer(AcceptsInstances):
         return self.averages[key]
 
     def _now(self, schedule: Schedule[float], key: KeyT) -> float:
+        if schedule._schedule is _constant:
+            # Nearly all are; for each parameter and each step there are six of these.
+            return float(schedule._attrs["rate"])
         return float(schedule(self._step, key=key, last_score=self._last_score))
 
     def to_gpu(self) -> None:

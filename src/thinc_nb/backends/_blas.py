@@ -80,12 +80,31 @@ def _ranges(size: int, parts: int) -> list[tuple[int, int]]:
     return [(start, min(start + step, size)) for start in range(0, size, step)]
 
 
+class Library:
+    """A BLAS library that is loaded: how many threads it has, and setting that."""
+
+    # Asked and set around every product: through threadpoolctl both take 10 µs, a product of 20 rows no more.
+    NAMES = ("{}_num_threads", "{}_num_threads64_", "scipy_{}_num_threads", "scipy_{}_num_threads64_")
+
+    def __init__(self, controller: Any) -> None:
+        self.get: Callable[[], int] = controller.get_num_threads
+        self.set: Callable[[int], object] = controller.set_num_threads
+        # With OpenMP threads the number is that of the calling thread, and OpenMP's to set.
+        if controller.internal_api == "openblas" and controller.threading_layer != "openmp":
+            for name in self.NAMES:
+                get = getattr(controller.dynlib, name.format("openblas_get"), None)
+                set_to = getattr(controller.dynlib, name.format("openblas_set"), None)
+                if get is not None and set_to is not None:
+                    self.get, self.set = get, set_to
+                    return
+
+
 @cache
-def _libraries() -> list[Any]:
+def _libraries() -> list[Library]:
     """The BLAS libraries that are loaded and whose threads can be set; none for Apple's, which needs no help."""
     from threadpoolctl import ThreadpoolController
 
-    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+    return [Library(found) for found in ThreadpoolController().select(user_api="blas").lib_controllers]
 
 
 class _SingleThreaded:
@@ -94,16 +113,16 @@ class _SingleThreaded:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._before: list[tuple[Any, int]] = []
+        self._before: list[tuple[Library, int]] = []
 
     def __enter__(self) -> None:
         with self._lock:
             self._inside += 1
             if self._inside == 1:
-                counts = [(library, library.get_num_threads()) for library in _libraries()]
+                counts = [(library, library.get()) for library in _libraries()]
                 self._before = [(library, count) for library, count in counts if count != 1]
                 for library, _ in self._before:
-                    library.set_num_threads(1)
+                    library.set(1)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -116,7 +135,7 @@ class _SingleThreaded:
     def restore(self) -> None:
         """Give BLAS back the threads that it had."""
         for library, count in self._before:
-            library.set_num_threads(count)
+            library.set(count)
         self._before = []
 
 

@@ -37,7 +37,7 @@ def add_product(node: Node, name: str, a: Any, b: Any) -> None:
     """Add a @ b to the gradient of a parameter, of the shape (rows, …); into a clean one it is written directly."""
     parameter = node._params[name]
     value: Any = parameter.value
-    if value is not None and parameter.state is GradientState.CLEAN:
+    if value is not None and parameter.has_no_gradient:
         grad = parameter.need_grad(value)
         if grad.flags.c_contiguous and grad.dtype == a.dtype and grad.size == a.shape[0] * b.shape[1]:
             node.ops._matmul(a, b, grad.reshape((a.shape[0], b.shape[1])))
