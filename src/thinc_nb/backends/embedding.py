@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..kernels import embed as kernels, hashing
+from ..kernels import embed as kernels, hashing, sparse
 from ..types import Floats2d, Ints1d, Ints2d
-from ._base import OpsBase, check_indices, check_integer, check_overwritable, counted_from_start, described
+from ._base import (
+    OpsBase,
+    check_indices,
+    check_integer,
+    check_lengths,
+    check_overwritable,
+    counted_from_start,
+    described,
+)
 
 
 class EmbeddingOps(OpsBase):
@@ -119,6 +128,34 @@ class EmbeddingOps(OpsBase):
         inner = xp.flatnonzero(ordered[1:] != ordered[:-1]).astype("int64", copy=False) + 1
         bounds = xp.concatenate([xp.zeros(1, dtype="int64"), inner, xp.full(1, indices.size, dtype="int64")])
         kernels.scatter_add_sorted(bounds[:-1], bounds[1:], order, ordered, values, table, indices.size // len(values))
+
+    def _sparse_linear(
+        self, W: Any, b: Any, keys: Any, values: Any, lengths: Any, length: int, masked: bool
+    ) -> tuple[Any, Callable[[Any, Any], Any]]:
+        """SparseLinear of W (nO * length,) and b (nO,): (items, nO), and what gives the gradient of the values.
+
+        That is called with dY and the array that the gradient of W is added to. ValueError if the lengths do not add up
+        to the number of keys.
+        """
+        W, b = self._reals("sparse_linear: W", W, 1), self._reals("sparse_linear: b", b, 1)
+        bits = self._ids("sparse_linear: keys", keys)
+        weighed = self._reals("sparse_linear: values", values, 1).astype(W.dtype, copy=False)
+        counts = self._ints("sparse_linear: lengths", lengths, 1, "int64")
+        check_lengths("sparse_linear", counts, len(bits))
+        offsets = self.xp.zeros(len(counts) + 1, dtype="int64")
+        self.xp.cumsum(counts, out=offsets[1:])
+        step = 1 if masked else length
+        Y = self._empty((len(counts), len(b)), W.dtype)
+        places = self._empty((len(bits), 2), "int64")
+        sparse.sparse_linear(Y, W, b, places, bits, weighed, offsets, length, int(masked), step)
+
+        def backprop(dY: Any, dW: Any) -> Any:
+            d_values = self._empty(weighed.shape, W.dtype)
+            dY = self._reals("sparse_linear: dY", dY, 2)
+            sparse.backprop_sparse_linear(dY, dW, d_values, W, places, weighed, offsets, step)
+            return d_values
+
+        return Y, backprop
 
     def position_encode(self, N: int, D: int, period: int = 10000, out: Floats2d | None = None) -> Floats2d:
         """Sines and cosines of positions 0 … N - 1 in D columns, as in Vaswani et al., 2017: (N, D) float32.

@@ -1,11 +1,8 @@
-"""MurmurHash3, x86, 32 bits (Appleby, 2011): of one string, and of many 64-bit keys at once."""
+"""MurmurHash3, x86, 32 bits (Appleby, 2011), of a string."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
-
-import numpy as np
 
 _C1, _C2 = 0xCC9E2D51, 0x1B873593
 _F1, _F2 = 0x85EBCA6B, 0xC2B2AE35
@@ -36,17 +33,3 @@ def _scrambled(k: int) -> int:
 
 def _rotated(x: int, bits: int) -> int:
     return ((x << bits) | (x >> (32 - bits))) & _MASK
-
-
-def hash_keys(keys: Any, seed: int) -> Any:
-    """The hash of each key's 8 bytes: (n,) uint64 → (n,) uint32, on the device of the keys."""
-    h = np.uint32(seed)
-    for half in (keys & np.uint64(_MASK), keys >> np.uint64(32)):
-        k = half.astype(np.uint32) * np.uint32(_C1)
-        k = ((k << np.uint32(15)) | (k >> np.uint32(17))) * np.uint32(_C2)
-        h = h ^ k
-        h = ((h << np.uint32(13)) | (h >> np.uint32(19))) * np.uint32(5) + np.uint32(_N)
-    h = h ^ np.uint32(8)
-    h = (h ^ (h >> np.uint32(16))) * np.uint32(_F1)
-    h = (h ^ (h >> np.uint32(13))) * np.uint32(_F2)
-    return h ^ (h >> np.uint32(16))

@@ -8,10 +8,9 @@ from typing import Any, TypeAlias
 from .._arrays import is_xp_array
 from ..errors import InputError
 from ..model import Model
-from ..types import NO, ArrayXd, Floats1d, Floats2d, Ints1d
+from ..types import NO, Floats1d, Floats2d, Ints1d
 from ..util import get_width
 from ._checks import check_gradient, wrong_type
-from ._murmur import hash_keys
 
 SparseBatch: TypeAlias = tuple[Ints1d, Floats1d, Ints1d]
 
@@ -50,25 +49,18 @@ def _sparse_linear(nO: int | None, length: int, *, v1_indexing: bool) -> Model[S
 
 def forward(
     model: Model[SparseBatch, Floats2d], keys_values_lengths: SparseBatch, is_train: bool
-) -> tuple[ArrayXd, Callable[[Floats2d], tuple[Any, Floats1d, Ints1d]]]:
-    """Gather the weights of each feature, and sum over the features of each item."""
+) -> tuple[Any, Callable[[Floats2d], tuple[Any, Floats1d, Ints1d]]]:
+    """The sums of the weights of each item's features, times their values."""
     ops = model.ops
     keys, values, lengths = _checked(model, keys_values_lengths)
     W, b = model.get_param("W"), model.get_param("b")
-    places = _places(model, keys)
-    weights = W[places].sum(axis=1)
-    weighted = weights * values.astype(W.dtype, copy=False)[:, None]
-    Y = ops.reduce_sum(weighted, lengths)
-    Y += b
+    length, v1_indexing = model.get_dim("length"), model.attrs["v1_indexing"]
+    Y, callback = ops._sparse_linear(W, b, keys, values, lengths, length, v1_indexing)
 
     def backprop(dY: Floats2d) -> tuple[Any, Floats1d, Ints1d]:
         check_gradient(model, dY, Y)
-        d_weighted = ops.backprop_reduce_sum(dY, lengths)
-        d_weights = d_weighted * values.astype(W.dtype, copy=False)[:, None]
-        d_places = ops.xp.broadcast_to(d_weights[:, None, :], places.shape)
-        ops.scatter_add(model.grad_buffer("W"), places.reshape(-1), ops.as_contig(d_places).reshape(-1))
+        d_values = callback(dY, model.grad_buffer("W"))
         model.inc_grad("b", dY.sum(axis=0))
-        d_values: Any = (d_weighted * weights).sum(axis=1)
         return ops.xp.zeros_like(keys), d_values.astype(values.dtype, copy=False), lengths
 
     return Y, backprop
@@ -84,18 +76,6 @@ def _checked(model: Model[Any, Any], batch: Any) -> tuple[Any, Any, Any]:
             f"{keys.shape} and values {values.dtype} {values.shape}"
         )
     return keys, values, lengths
-
-
-def _places(model: Model[Any, Any], keys: ArrayXd) -> Any:
-    """Where in W the two weights of each feature are, for each output: (n, 2, nO)."""
-    xp = model.ops.xp
-    nO, length = model.get_dim("nO"), model.get_dim("length")
-    # Signed keys keep their bits.
-    bits = keys.astype("int64").view("uint64") if keys.dtype.kind == "i" else keys.astype("uint64", copy=False)
-    hashes = xp.stack([hash_keys(bits, seed) for seed in (0, 1)], axis=1).astype("int64")
-    if model.attrs["v1_indexing"]:
-        return (hashes & (length - 1))[:, :, None] + xp.arange(nO)
-    return (hashes % length)[:, :, None] + xp.arange(nO) * length
 
 
 def init(model: Model[SparseBatch, Floats2d], X: SparseBatch | None = None, Y: Floats2d | None = None) -> None:

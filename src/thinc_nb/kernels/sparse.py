@@ -1,0 +1,99 @@
+"""SparseLinear: sums of weights that hashes choose, and their gradients, without an array of all weights in between."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._compile import rowwise
+from ._words import Int64s1d, Int64s2d, Real, Reals1d, Reals2d, UInt64s1d, atomic_add, inline, lane, lanes, sum_lanes
+
+ZERO = 0.0
+i64, u32, u64 = np.int64, np.uint32, np.uint64
+C1, C2 = np.uint32(0xCC9E2D51), np.uint32(0x1B873593)
+F1, F2 = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
+FIVE, N, BYTES = np.uint32(5), np.uint32(0xE6546B64), np.uint32(8)
+S13, S15, S16, S17, S19 = np.uint32(13), np.uint32(15), np.uint32(16), np.uint32(17), np.uint32(19)
+HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+SEED_0, SEED_1 = np.uint32(0), np.uint32(1)
+
+
+@inline
+def mixed(h: Real, half: Real) -> Real:
+    k = u32(half * C1)
+    k = u32(u32(u32(k << S15) | u32(k >> S17)) * C2)
+    h = u32(h ^ k)
+    return u32(u32(u32(u32(h << S13) | u32(h >> S19)) * FIVE) + N)
+
+
+@inline
+def murmur3(key: Real, seed: Real) -> Real:
+    """MurmurHash3 (x86, 32 bits; Appleby, 2011) of the 8 bytes of a key."""
+    h = mixed(mixed(seed, u32(key & LOW)), u32(key >> HALF))
+    h = u32(h ^ BYTES)
+    h = u32(u32(h ^ (h >> S16)) * F1)
+    h = u32(u32(h ^ (h >> S13)) * F2)
+    return u32(h ^ (h >> S16))
+
+
+@rowwise
+def sparse_linear(
+    k: int,
+    y: Reals2d,
+    weights: Reals1d,
+    bias: Reals1d,
+    places: Int64s2d,
+    keys: UInt64s1d,
+    values: Reals1d,
+    offsets: Int64s1d,
+    length: int,
+    masked: int,
+    step: int,
+) -> None:
+    """y[k] = bias + the sum, over the features of item k, of value * (two weights).
+
+    The two weights of the first output are at `places`, which this fills, those of the next `step` further. A hash
+    becomes a place by `length - 1` as a mask if `masked`, else modulo `length`.
+    """
+    row = y[k]
+    for j in range(lane(), row.shape[0], lanes()):
+        row[j] = ZERO
+    for i in range(offsets[k], offsets[k + 1]):
+        first, second = murmur3(keys[i], SEED_0), murmur3(keys[i], SEED_1)
+        a = i64(first) & (length - 1) if masked else i64(u64(first) % u64(length))
+        b = i64(second) & (length - 1) if masked else i64(u64(second) % u64(length))
+        if lane() == 0:
+            places[i, 0] = a
+            places[i, 1] = b
+        value = values[i]
+        for j in range(lane(), row.shape[0], lanes()):
+            row[j] += value * (weights[a + j * step] + weights[b + j * step])
+    for j in range(lane(), row.shape[0], lanes()):
+        row[j] += bias[j]
+
+
+@rowwise
+def backprop_sparse_linear(
+    k: int,
+    dy: Reals2d,
+    d_weights: Reals1d,
+    d_values: Reals1d,
+    weights: Reals1d,
+    places: Int64s2d,
+    values: Reals1d,
+    offsets: Int64s1d,
+    step: int,
+) -> None:
+    """Adds to d_weights, and gives the gradient of the values."""
+    row = dy[k]
+    for i in range(offsets[k], offsets[k + 1]):
+        a, b = places[i, 0], places[i, 1]
+        value = values[i]
+        total = ZERO
+        for j in range(lane(), row.shape[0], lanes()):
+            d = row[j]
+            total += d * (weights[a + j * step] + weights[b + j * step])
+            atomic_add(d_weights, a + j * step, d * value)
+            atomic_add(d_weights, b + j * step, d * value)
+        total = sum_lanes(total)
+        if lane() == 0:
+            d_values[i] = total
