@@ -95,15 +95,18 @@ def case(name: str, api: Any) -> Case:
     return made
 
 
-def tagger(api: Any, batch: Data) -> Case:
+def tagger_layers(api: Any) -> Any:
     """Hashed features of a word, mixed by a maxout layer; four residual convolutions; a softmax."""
     embed = [api.HashEmbed(WIDTH, rows, column=i, seed=i + 1) for i, rows in enumerate(TABLES)]
     mix = api.Maxout(WIDTH, nP=PIECES, normalize=True, dropout=DROPOUT)
     maxout = api.Maxout(WIDTH, WIDTH * (2 * WINDOW + 1), nP=PIECES, normalize=True, dropout=DROPOUT)
     convolution = api.residual(api.chain(api.expand_window(WINDOW), maxout))
-    layers = (api.concatenate(*embed), mix, *api.clone(convolution, DEPTH).layers, api.Softmax(TAGS))
-    model = api.with_array(api.chain(*layers), pad=DEPTH)
-    return _tags(model, batch.documents, batch)
+    return api.chain(api.concatenate(*embed), mix, *api.clone(convolution, DEPTH).layers, api.Softmax(TAGS))
+
+
+def tagger(api: Any, batch: Data) -> Case:
+    """The CNN tagger, on lists of sentences."""
+    return _tags(api.with_array(tagger_layers(api), pad=DEPTH), batch.documents, batch)
 
 
 def sparse(api: Any, batch: Data) -> Case:

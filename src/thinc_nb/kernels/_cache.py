@@ -89,17 +89,15 @@ class KernelCache:
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """What was compiled for a signature, or None."""
-        # Loads numba's own implementations, as numba's cache does; without them the kernel would not link.
-        target_context.refresh()
+        from numba.core.runtime import rtsys
+
+        # What kernels link to. numba's cache loads all of its own implementations here, which only compiling needs: a
+        # third of the time to a first prediction.
+        rtsys.initialize(target_context)
         path = self._path(signature, target_context.codegen())
-        if path is None:
-            return None
-        try:
-            stored = path.read_bytes()
-        except OSError:
-            return None
-        digest, payload = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
-        if hashlib.sha256(payload).digest()[:DIGEST_BYTES] != digest:
+        payload = None if path is None else _read_whole(path)
+        if payload is None:
+            _say_compiling(self.name)
             return None
         from numba.core.compiler import CompileResult
 
@@ -107,6 +105,7 @@ class KernelCache:
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep what was compiled for a signature. A failure is a warning, once a process."""
+        _say_compiling(None)
         path = self._path(signature, result.codegen)
         if path is None:
             return
@@ -131,6 +130,24 @@ class KernelCache:
         # The processor is part of the key: a home folder can be shared by machines that differ.
         key = hashlib.sha256(repr((self.name, signature, codegen.magic_tuple())).encode()).hexdigest()
         return folder / f"{self.name}-{key[:16]}.kernel"
+
+
+def _read_whole(path: Path) -> bytes | None:
+    """What `save_overload` wrote; None if there is no such file, or a damaged one."""
+    try:
+        stored = path.read_bytes()
+    except OSError:
+        return None
+    digest, payload = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
+    return payload if hashlib.sha256(payload).digest()[:DIGEST_BYTES] == digest else None
+
+
+def _say_compiling(name: str | None) -> None:
+    """Show on a terminal which kernel is being compiled, on a line that goes away when it is done (None)."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        text = "" if name is None else f"thinc_nb: compiling {name}, once for this machine ..."
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
 
 
 def write_whole(path: Path, data: bytes) -> bool:

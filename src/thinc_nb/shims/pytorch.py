@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import threading
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -328,6 +327,8 @@ def check_archive(data: bytes) -> None:
 
     torch writes without compression, so what is compressed here was made to exhaust the memory.
     """
+    import zipfile
+
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             entries = archive.infolist()
