@@ -23,6 +23,7 @@ from thinc_nb.api import (
     Linear,
     Maxout,
     Model,
+    PyTorchWrapper,
     RAdam,
     Relu,
     Shim,
@@ -206,6 +207,32 @@ def test_shims_and_what_the_optimizer_knows_of_them_are_loaded(tmp_path: Path) -
     assert other_optimizer.averages is not None
     assert other_optimizer.averages[other_key].shape == (2, 3)
     assert other_optimizer.mom1[other_key].tobytes() == optimizer.mom1[key].tobytes()
+
+
+def test_a_model_with_a_torch_module_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+    torch: Any = pytest.importorskip("torch")
+
+    def with_torch() -> Model[Any, Any]:
+        fix_random_seed(0)
+        module = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Dropout(0.3), torch.nn.BatchNorm1d(5))
+        model: Any = chain(Relu(4, 3), PyTorchWrapper(module), Softmax(2, 5))
+        return model.initialize()
+
+    def bits(model: Model[Any, Any]) -> list[bytes]:
+        module = model.layers[1].shims[0]._model
+        tensors = [tensor.detach().numpy() for tensor in module.state_dict().values()]
+        return [array.tobytes() for array in (*tensors, model.layers[0].get_param("W"), model.layers[2].get_param("W"))]
+
+    model, optimizer = with_torch(), Adam(0.01)
+    train(model, optimizer, 3)
+    save_checkpoint(tmp_path / "checkpoint", model, optimizer)
+    train(model, optimizer, 3)
+    other, other_optimizer = with_torch(), Adam(0.01)
+    torch.manual_seed(99)
+    found = load_checkpoint(tmp_path / "checkpoint", other, other_optimizer)
+    assert "layers.1.shims.0" in found.loaded
+    train(other, other_optimizer, 3)
+    assert bits(other) == bits(model)
 
 
 def test_what_the_optimizer_knows_of_other_models_stays(saved: Path) -> None:

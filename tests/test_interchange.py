@@ -171,6 +171,22 @@ def test_a_dtype_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> N
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
+def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(b"old")
+
+    from safetensors import SafetensorError
+
+    def full(*arguments: Any, **options: Any) -> None:
+        raise SafetensorError("no space left on device")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    with pytest.raises(OSError, match="no space"):
+        export_safetensors(Linear(1, 2).initialize(), path)
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
 def test_without_the_package_an_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(ImportError, match=r"pip install 'thinc_nb\[safetensors\]'"):

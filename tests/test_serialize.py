@@ -269,6 +269,19 @@ def test_an_attribute_that_cannot_be_written_is_named_in_a_warning() -> None:
     assert child.attrs == {"size": 3, "names": {"a"}, **program}
 
 
+@pytest.mark.parametrize("value", [set(), frozenset(), [forward, 1], {"f": [str]}, (slice(1), {1}), np, forward])
+def test_what_the_program_makes_is_left_out_quietly(value: object) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert msgpack.unpackb(node(attrs={"value": value}).to_bytes())["attrs"] == [{}]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("value", [{1}, [{1}, []], (np.array([1, 2], dtype=object), {1}), {"a": object()}, object()])
+def test_data_that_would_be_lost_is_warned_about(value: object) -> None:
+    with pytest.warns(UserWarning, match="attribute 'value' of 'node' is not written"):
+        node(attrs={"value": value}).to_bytes()
+
+
 def test_an_array_of_objects_is_not_written() -> None:
     model = node(attrs={"objects": np.array([1, "a"], dtype=object)})
     with pytest.warns(UserWarning, match="'objects'.*dtype object"):

@@ -53,7 +53,10 @@ def export_safetensors(model: Model[Any, Any], path: Path | str, *, metadata: Ma
     if shims := list(shim_paths(model)):
         warnings.warn(f"export_safetensors: what shims hold is not written: {', '.join(shims)}", stacklevel=2)
     with replacing(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata={"format": "np", **(metadata or {})})
+        try:
+            save_file(tensors, temporary, metadata={"format": "np", **(metadata or {})})
+        except _safetensors().SafetensorError as error:  # its name for what the system says
+            raise OSError(f"cannot write {path}: {error}") from error
 
 
 def import_safetensors(model: Model[Any, Any], path: Path | str, *, partial: bool = False) -> LoadReport:

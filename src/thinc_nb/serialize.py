@@ -139,11 +139,19 @@ def _is_program(value: Any) -> bool:
     So it is for functions, classes, modules and slices, containers in which there is one of them, and empty ones.
     spaCy's models have many: indices, functions that resize, an empty set of classes.
     """
-    if isinstance(value, Mapping) and not callable(value):
-        return not value or any(_is_program(item) for item in value.values())
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return not value or any(_is_program(item) for item in value if item not in ((), "", 0))
-    return isinstance(value, (slice, types.ModuleType)) or callable(value)
+    if isinstance(value, _CONTAINERS) and len(value) == 0:
+        return True
+    return _holds_program(value)
+
+
+_CONTAINERS = (Mapping, tuple, list, set, frozenset)
+
+
+def _holds_program(value: Any) -> bool:
+    if isinstance(value, (slice, types.ModuleType)) or callable(value):
+        return True
+    items = value.values() if isinstance(value, Mapping) else value
+    return isinstance(value, _CONTAINERS) and any(_holds_program(item) for item in items)
 
 
 # Reading
