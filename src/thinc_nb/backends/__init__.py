@@ -12,6 +12,7 @@ from .. import compat
 from .._interop import assert_pytorch_installed, assert_tensorflow_installed
 from ..kernels import get_num_threads, set_num_threads
 from ._cupy_allocators import cupy_pytorch_allocator, cupy_tensorflow_allocator
+from ._memory import POOL
 from .cupy_ops import CupyOps
 from .mps_ops import MPSOps
 from .numpy_ops import NumpyOps
@@ -28,6 +29,7 @@ __all__ = [
     "contextvars_eq_thread_ops",
     "cupy_pytorch_allocator",
     "cupy_tensorflow_allocator",
+    "free_memory",
     "get_array_ops",
     "get_current_ops",
     "get_num_threads",
@@ -54,6 +56,11 @@ _ALLOCATORS: dict[str, Callable[[int], Any]] = {
     "tensorflow": cupy_tensorflow_allocator,
 }
 _NAMES: dict[str, type[Ops]] = {"numpy": NumpyOps, "cpu": NumpyOps, "cupy": CupyOps, "mps": MPSOps}
+
+
+def free_memory() -> None:
+    """Give the memory that is kept for arrays to come back to the system: up to 512 MB. Arrays in use keep theirs."""
+    POOL.clear()
 
 
 def get_ops(name: str, **kwargs: Any) -> Ops:

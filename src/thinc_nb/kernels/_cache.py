@@ -89,7 +89,7 @@ class KernelCache:
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """What was compiled for a signature, or None."""
-        from numba.core.runtime import rtsys
+        from numba.core.runtime.nrt import rtsys
 
         # What kernels link to. numba's cache loads all of its own implementations here, which only compiling needs: a
         # third of the time to a first prediction.
