@@ -145,6 +145,7 @@ from .shims import (
     TensorFlowShim,
     TorchScriptShim,
     as_torch_module,
+    maybe_handshake_model,
 )
 from .sklearn import to_sklearn
 from .types import ArgsKwargs, Padded, Ragged, Unserializable
@@ -282,6 +283,7 @@ __all__ = [
     "list2ragged",
     "load_checkpoint",
     "map_list",
+    "maybe_handshake_model",
     "mxnet2xp",
     "noop",
     "normal_init",

@@ -26,6 +26,7 @@ from thinc_nb.api import (
     torch2xp,
     xp2torch,
 )
+from thinc_nb.checkpoints import load_checkpoint, save_checkpoint
 from thinc_nb.errors import SerializationError
 from thinc_nb.shims.pytorch import check_archive
 
@@ -563,3 +564,27 @@ def test_gradients_that_overflow_change_nothing_and_lower_the_scale() -> None:
     assert_same_weights(shim._model, linear())
     assert scaler._scale == 2.0
     assert not scaler.found_inf
+
+
+def test_training_resumed_from_a_checkpoint_gives_the_same_bits(rng: np.random.Generator, tmp_path: Path) -> None:
+    def build(seed: int) -> tuple[Model[Any, Any], Any]:
+        model: Model[Any, Any] = chain(OurLinear(4, 4), PyTorchWrapper(linear(4, 4, seed)))
+        return model.initialize(), Adam(0.01, use_averages=True)
+
+    batches = [rng.normal(size=(5, 4)).astype("f") for _ in range(10)]
+
+    def train(model: Any, optimizer: Any, part: Any) -> None:
+        for X in part:
+            Y, backprop = model.begin_update(X)
+            backprop(Y - X)
+            model.finish_update(optimizer)
+
+    (model, optimizer), (other, resumed) = build(1), build(2)
+    train(model, optimizer, batches[:5])
+    save_checkpoint(tmp_path / "checkpoint", model, optimizer)
+    train(model, optimizer, batches[5:])
+    load_checkpoint(tmp_path / "checkpoint", other, resumed)
+    train(other, resumed, batches[5:])
+    assert_same_weights(model.layers[1].shims[0]._model, other.layers[1].shims[0]._model)
+    with model.use_params(optimizer.averages), other.use_params(resumed.averages):
+        assert np.array_equal(model.predict(batches[0]), other.predict(batches[0]))
