@@ -1,0 +1,4 @@
+class _Runtime:
+    def initialize(self, ctx: object) -> None: ...
+
+rtsys: _Runtime
