@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -364,3 +366,17 @@ def test_nothing_is_fused_while_contracts_look_between_the_layers() -> None:
     assert "fused" not in model.explain()
     np.testing.assert_allclose(model.predict(X), Y, rtol=1e-5, atol=1e-6)
     assert ran_as(model, "maxout_norm")
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_model_that_ran_is_gone_with_its_last_reference(name: str) -> None:
+    _, build, batch = FORMS[name]
+    model = build().initialize(X=X if name == "float64" else batch)
+    model.predict(X if name == "float64" else batch)
+    gone = [weakref.ref(node) for node in model.walk()]
+    gc.disable()
+    try:
+        del model
+        assert [node() for node in gone] == [None] * len(gone)
+    finally:
+        gc.enable()

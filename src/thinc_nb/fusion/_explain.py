@@ -33,14 +33,14 @@ def _forms_of(model: Node) -> dict[int, str]:
     forms: dict[int, str] = {}
     for node in model.walk():
         plan: Plan | None = node._plan
-        if plan is None or not plan.holds():
+        if plan is None or not plan.holds(node):
             continue
-        for place, (step, _) in enumerate(plan.steps):
+        for place, (step, covered) in enumerate(plan.steps):
             if step is None or not (place in plan.ran or place in plan.declined):
                 continue
             outcome = "fused" if place in plan.ran else "declined"
             names = ", ".join(name if _is_ready(name) else f"{name}?" for name in step.kernels)
-            for part in step.nodes:
+            for part in (*step.nodes, *(covered or [node])):
                 forms.setdefault(
                     id(part), f"{step.form}: {outcome}{(names and outcome == 'fused' and f'; {names}') or ''}"
                 )

@@ -42,7 +42,7 @@ class Step(Protocol):
 
     @property
     def nodes(self) -> Sequence[Node]:
-        """All nodes that it stands for, inner ones too."""
+        """The nodes inside those that it was matched against."""
 
     @property
     def length(self) -> int:
@@ -68,29 +68,33 @@ def forms() -> tuple[Form, ...]:
 class Plan:
     """The steps that a node's layers run in, and what that depends on."""
 
-    __slots__ = ("_lists", "_nodes", "declined", "ran", "steps")
+    __slots__ = ("_lists", "_nodes", "_root", "declined", "ran", "steps")
 
-    def __init__(self, items: Sequence[Node], watched: Sequence[Node]) -> None:
+    def __init__(self, root: Node, items: Sequence[Node], watched: Sequence[Node]) -> None:
         self.steps: list[tuple[Step | None, Sequence[Node]]] = []
         place = 0
         seen = list(watched)
         while place < len(items):
             step = next((step for form in forms() if (step := form(items, place)) is not None), None)
-            length = 1 if step is None else step.length
-            covered = items[place : place + length]
-            if step is not None and not all(map(_is_plain, step.nodes)):
-                step, length, covered = None, 1, items[place : place + 1]
-            self.steps.append((step, covered))
-            seen.extend(covered if step is None else step.nodes)
-            place += length
-        unique = {id(node): node for node in seen}.values()
+            covered = items[place : place + (1 if step is None else step.length)]
+            if step is not None and not all(map(_is_plain, (*covered, *step.nodes))):
+                step, covered = None, items[place : place + 1]
+            # Not the root, which holds the plan: models are to be gone with their last reference.
+            self.steps.append((step, [node for node in covered if node is not root]))
+            seen.extend(covered if step is None else (*covered, *step.nodes))
+            place += len(covered)
+        unique = {id(node): node for node in seen if node is not root}.values()
+        self._root = root._func, root.ops, list(root._layers)
         self._nodes = tuple((node, node._func, node.ops) for node in unique)
         self._lists = tuple((node._layers, list(node._layers)) for node in unique if node._layers)
         self.ran: set[int] = set()
         self.declined: set[int] = set()
 
-    def holds(self) -> bool:
+    def holds(self, root: Node) -> bool:
         """Whether no function, operations or list of layers has changed since."""
+        function, ops, layers = self._root
+        if root._func is not function or root.ops is not ops or root._layers != layers:
+            return False
         for node, function, ops in self._nodes:
             if node._func is not function or node.ops is not ops:
                 return False
@@ -133,10 +137,10 @@ def chain_plan(model: Node) -> Plan | None:
     if not _on or _is_watched():
         return None
     plan = model._plan
-    if plan is None or not plan.holds():
-        watched: list[Node] = [model]
+    if plan is None or not plan.holds(model):
+        watched: list[Node] = []
         items = [item for layer in model.layers for item in flattened(layer, watched)]
-        plan = model._plan = Plan(items, watched)
+        plan = model._plan = Plan(model, items, watched)
     return plan
 
 
@@ -145,8 +149,8 @@ def run_as_one(model: Node, X: Any, is_train: bool) -> Result | None:
     if not _on or _is_watched():
         return None
     plan = model._plan
-    if plan is None or not plan.holds():
-        plan = model._plan = Plan([model], [model])
+    if plan is None or not plan.holds(model):
+        plan = model._plan = Plan(model, [model], ())
     return plan.run_whole(X, is_train)
 
 

@@ -29,7 +29,8 @@ class Dense:
     length = 1
 
     def __init__(self, node: Node, kernels: tuple[str, ...]) -> None:
-        self.node, self.nodes = node, [node]
+        self.node = node
+        self.nodes: list[Node] = []
         self.kernels = tuple(f"dense.{name}" for name in kernels)
 
     def activate(self, Z: Any, b: Any) -> None:

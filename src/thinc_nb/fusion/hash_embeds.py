@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 
@@ -42,10 +43,11 @@ class HashEmbeds:
     form = "hash_embeds"
     kernels = ("hashed.hash_embed", "hashed.backprop_hash_embed")
 
-    def __init__(self, tables: list[Table], around: Sequence[Node], length: int) -> None:
+    def __init__(self, tables: list[Table], inner: Sequence[Node], named: Node, length: int) -> None:
         self.tables = tables
+        self.named = ref(named)  # whom errors name; it may be the one that holds the plan
         getters = [table.getter for table in tables if table.getter is not None]
-        self.nodes = [*(table.node for table in tables), *getters, *around]
+        self.nodes = [*(table.node for table in tables), *getters, *inner]
         self.length = length
 
     def run(self, X: Any, is_train: bool) -> Result | None:
@@ -79,7 +81,7 @@ class HashEmbeds:
             kernels.hash_embed(Y, rows[place], E, ids, columns, column, seed, start)
 
         def backprop(dY: Any) -> Any:
-            check_gradient(self.nodes[-1], dY, Y)
+            check_gradient(self.named() or self.tables[-1].node, dY, Y)
             dY = np.ascontiguousarray(dY)
             for place, (_, _, start) in enumerate(found):
                 kernels.backprop_hash_embed(rows[place], dY, self.tables[place].node.grad_buffer("E"), start)
@@ -93,8 +95,9 @@ def match(nodes: Sequence[Node], at: int) -> HashEmbeds | None:
     node = nodes[at]
     if node._func is not concatenate:
         table = _table(nodes, at)
-        return None if table is None else HashEmbeds([table], (), 1 if table.getter is None else 2)
-    tables, around = [], [node]
+        return None if table is None else HashEmbeds([table], (), table.node, 1 if table.getter is None else 2)
+    tables: list[Table] = []
+    around: list[Node] = []
     for layer in node.layers:
         inner = flattened(layer, around)
         table = _table(inner, 0)
@@ -102,7 +105,7 @@ def match(nodes: Sequence[Node], at: int) -> HashEmbeds | None:
             return None
         tables.append(table)
     same = len({table.getter is None for table in tables}) == 1
-    return HashEmbeds(tables, [*around[1:], node], 1) if same else None
+    return HashEmbeds(tables, around, node, 1) if same else None
 
 
 def _table(nodes: Sequence[Node], at: int) -> Table | None:

@@ -28,7 +28,7 @@ KEEP_ALL = (np.uint32(0), np.uint32(0), 1.0)
 
 
 class MaxoutNorm:
-    """A match."""
+    """A match; `inner` are the chains inside a residual layer, None if there is none."""
 
     form = "maxout_norm"
     kernels = (
@@ -39,11 +39,11 @@ class MaxoutNorm:
         "maxout_norm.backprop_windows",
     )
 
-    def __init__(self, parts: dict[str, Node], around: Node | None, inner: Sequence[Node], length: int) -> None:
+    def __init__(self, parts: dict[str, Node], inner: Sequence[Node] | None, length: int) -> None:
         self.window, self.dropout = parts.get("window"), parts.get("dropout")
         self.maxout, self.norm = parts["maxout"], parts["norm"]
-        self.residual = around is not None
-        self.nodes = [*parts.values(), *inner, *([] if around is None else [around])]
+        self.residual = inner is not None
+        self.nodes = [*parts.values(), *(inner or ())]
         self.length = length
 
     def run(self, X: Any, is_train: bool) -> Result | None:
@@ -137,11 +137,11 @@ def match(nodes: Sequence[Node], at: int) -> MaxoutNorm | None:
     node = nodes[at]
     if node._func is not residual_layer or len(node.layers) != 1:
         parts = _parts(nodes, at)
-        return None if parts is None else MaxoutNorm(parts, None, (), len(parts))
+        return None if parts is None else MaxoutNorm(parts, None, len(parts))
     watched: list[Node] = []
     inner = flattened(node.layers[0], watched)
     parts = _parts(inner, 0)
-    return None if parts is None or len(parts) != len(inner) else MaxoutNorm(parts, node, watched, 1)
+    return None if parts is None or len(parts) != len(inner) else MaxoutNorm(parts, watched, 1)
 
 
 def _parts(nodes: Sequence[Node], at: int) -> dict[str, Node] | None:

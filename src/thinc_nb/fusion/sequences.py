@@ -30,8 +30,8 @@ class OneArray:
 
     def __init__(self, wrappers: Sequence[Node], ragged: Node | None) -> None:
         self.wrappers, self.ragged = wrappers, ragged
-        self.nodes = [*wrappers, *([] if ragged is None else [ragged])]
-        self.length = len(self.nodes)
+        self.nodes: list[Node] = []
+        self.length = len(wrappers) + (ragged is not None)
 
     def run(self, X: Any, is_train: bool) -> Result | None:
         """The list of outputs, or the Ragged, and the callback."""
