@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import itertools
 import pickle
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
+from thinc_nb import as_thinc
 from thinc_nb.schedules import (
     Schedule,
     compounding,
@@ -120,11 +122,20 @@ def test_attributes_are_not_shared_with_the_caller() -> None:
     assert made(0) == 1.0
 
 
-def test_schedule_can_be_consumed_by_next() -> None:
-    sizes = compounding(1.0, 4.0, 2.0)
+def test_schedules_are_not_iterators() -> None:
+    assert not isinstance(compounding(1.0, 4.0, 2.0), Iterable)
+
+
+def test_in_the_place_of_thinc_8_schedules_can_be_stepped_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(as_thinc, "answers_for_version_8", True)
+    sizes: Any = compounding(1.0, 4.0, 2.0)
+    assert isinstance(sizes, Schedule)
     assert [next(sizes) for _ in range(4)] == [1.0, 2.0, 4.0, 4.0]
     assert list(itertools.islice(sizes, 2)) == [1.0, 2.0]
     assert sizes(0) == 1.0
+    again = copy.deepcopy(sizes)
+    assert next(again) == 4.0
+    assert again(1) == 2.0
 
 
 def test_plateau_scales_after_scores_that_do_not_rise() -> None:

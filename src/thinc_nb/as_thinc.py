@@ -13,6 +13,7 @@ import importlib
 import runpy
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
@@ -26,6 +27,9 @@ _THEIRS = "thinc"
 _EMPTY = "thinc.extra"
 # spaCy's compiled modules were built against these, and take C functions and types from them.
 _LENT = frozenset({"thinc.backends.cblas", "thinc.backends.linalg", "thinc.extra.search"})
+
+answers_for_version_8 = False
+"""Whether the Thinc that is installed here, and that the program was written for, is older than 9."""
 
 
 def install_as_thinc() -> None:
@@ -43,6 +47,8 @@ def install_as_thinc() -> None:
             f"install_as_thinc() came too late: {early[0]!r} is imported already. Call it at the top of the program, "
             "before spaCy or anything else imports Thinc, or run the program by: python -m thinc_nb.as_thinc"
         )
+    global answers_for_version_8
+    answers_for_version_8 = _installed_version().startswith("8.")
     sys.meta_path.insert(0, _Finder())
     config = sys.modules.get(f"{_OURS}.config")
     if config is not None:
@@ -52,6 +58,13 @@ def install_as_thinc() -> None:
 def answers_for_thinc() -> bool:
     """Whether `install_as_thinc` was called in this process."""
     return any(isinstance(finder, _Finder) for finder in sys.meta_path)
+
+
+def _installed_version() -> str:
+    try:
+        return metadata.version(_THEIRS)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 class _Finder(MetaPathFinder):

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
-from typing_extensions import TypeVar
+from typing_extensions import Self, TypeVar
 
+from . import as_thinc
 from ._pydantic import AcceptsInstances
 
 __all__ = [
@@ -39,8 +40,7 @@ class Schedule(AcceptsInstances, Generic[OutT]):
     """A value for every training step: ``schedule(step)``.
 
     Extra keyword arguments of the call go to the function behind it; optimizers pass `key`, the parameter's key, and
-    `last_score`, None or a pair of step and score. Where an iterator of values is asked for, such as batch sizes, a
-    schedule can be given: iterating starts at step 0, `next` goes on from its previous call.
+    `last_score`, None or a pair of step and score. `to_generator` gives the values one by one.
     """
 
     __slots__ = ("_attrs", "_next_step", "_schedule", "name")
@@ -49,6 +49,12 @@ class Schedule(AcceptsInstances, Generic[OutT]):
     _schedule: ScheduleFunction[OutT]
     _attrs: dict[str, Any]
     _next_step: int
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """In the place of Thinc 8, whose schedules were generators, one that can be stepped through."""
+        kind: type[Any] = _SteppingSchedule if cls is Schedule and as_thinc.answers_for_version_8 else cls
+        made: Self = object.__new__(kind)
+        return made
 
     def __init__(self, name: str, schedule: ScheduleFunction[OutT], *, attrs: dict[str, Any] | None = None) -> None:
         self.name = name
@@ -73,6 +79,12 @@ class Schedule(AcceptsInstances, Generic[OutT]):
         while True:
             yield self(step, **extra)
             step += step_size
+
+
+class _SteppingSchedule(Schedule[OutT]):
+    """A schedule and an iterator: iterating starts at step 0, `next` goes on from its previous call."""
+
+    __slots__ = ()
 
     def __iter__(self) -> Iterator[OutT]:
         return self.to_generator()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .._arrays import get_array_module, is_xp_array
+from ..schedules import Schedule
 from ..types import Batchable, Ints1d, Pairs, SizedGenerator
 from ._base import OpsBase, check_integer, described
 
@@ -94,6 +95,8 @@ def _batches(
 
 def _sizes(what: str, size: Any, count: int) -> list[int]:
     """The sizes of the batches that `count` items make."""
+    if isinstance(size, Schedule):
+        size = size.to_generator()
     try:
         fixed = operator.index(size)
     except TypeError:
