@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from thinc_nb.api import Linear, chain
 from thinc_nb.backends import NumpyOps
 from thinc_nb.model import Model, change_attr_values, set_dropout_rate, wrap_model_recursive
 from thinc_nb.shims import Shim
@@ -191,6 +192,15 @@ def test_deepcopy_and_pickle_keep_the_id() -> None:
         assert mirror.attrs["x"] is not child.attrs["x"]
         mirror.inc_grad("W", ones(2, 3))
         assert (child.get_grad("W") == 1).all()
+
+
+def test_deepcopied_and_pickled_chains_run() -> None:
+    model = chain(Linear(3, 2), Linear(2, 3)).initialize()
+    X = np.ones((2, 2), dtype="f")
+    model.predict(X)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(twin.predict(X), model.predict(X))
+        assert twin.begin_update(X)[1](X[:, :1].repeat(2, axis=1)).shape == (2, 2)
 
 
 def test_deepcopy_shares_the_operations() -> None:

@@ -198,8 +198,7 @@ def deep_copy(node: ModelT, memo: dict[int, Any]) -> ModelT:
     twin = type(node).__new__(type(node))
     memo[id(node)] = twin
     memo.setdefault(id(node.ops), node.ops)
-    for name, value in node.__getstate__().items():
-        setattr(twin, name, copy.deepcopy(value, memo))
+    twin.__setstate__({name: copy.deepcopy(value, memo) for name, value in node.__getstate__().items()})
     return twin
 
 
