@@ -1,7 +1,7 @@
-"""Adam on all parameters of an arena in one pass: what `Optimizer.__call__` does key by key, with the same numbers.
+"""A step of all parameters of an arena in one pass: what `Optimizer.__call__` does key by key, with the same numbers.
 
-The moments and averages of an arena's parameters lie in flat arrays of their own, laid out as the arena is; what
-`Optimizer.mom1`, `mom2` and `averages` hold are views of them.
+The moments (none for SGD) and averages of an arena's parameters lie in flat arrays of their own, laid out as the arena
+is; what `Optimizer.mom1`, `mom2` and `averages` hold are views of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Rates(NamedTuple):
-    """What one parameter is updated with; learn_rate holds the bias correction, threshold is of the gradient's norm."""
+    """What one parameter is updated with; learn_rate holds the bias correction, threshold is of the gradient's norm.
+
+    The step is divided by root * sqrt(second moment) + eps. has_moments: false for SGD.
+    """
 
     beta1: float
     beta2: float
@@ -28,6 +31,8 @@ class Rates(NamedTuple):
     threshold: float
     weight_decay: float
     average_decay: float
+    root: float = 1.0
+    has_moments: bool = True
 
 
 class Layouts(list["Layout"]):
@@ -40,36 +45,40 @@ class Layouts(list["Layout"]):
 class Layout:
     """Flat moments and averages for the parameters of one arena that have gradients."""
 
-    def __init__(self, optimizer: Optimizer, ops: Ops, arena: Arena, spans: tuple[Span, ...]) -> None:
+    def __init__(
+        self, optimizer: Optimizer, ops: Ops, arena: Arena, spans: tuple[Span, ...], has_moments: bool
+    ) -> None:
         xp = ops.xp
         weights = arena.weights
         self.weights = weakref.ref(weights)
         self.spans = spans
         self.chunks = Chunks(ops, [(span.start, span.stop) for span in spans])
-        self.mom1, self.mom2 = xp.zeros((2, weights.size), dtype=weights.dtype)
+        self.mom1, self.mom2 = xp.zeros((2, weights.size), dtype=weights.dtype) if has_moments else (None, None)
         self.average = None if optimizer.averages is None else xp.zeros(weights.size, dtype=weights.dtype)
         self.views: list[tuple[Any, Any, Any]] = [self._take_over(optimizer, span) for span in spans]
 
-    def fits(self, optimizer: Optimizer, arena: Arena, spans: tuple[Span, ...]) -> bool:
+    def fits(self, optimizer: Optimizer, arena: Arena, spans: tuple[Span, ...], has_moments: bool) -> bool:
         """Whether these are the parameters, and nobody has put other moments or averages in their place."""
-        if self.weights() is not arena.weights or self.spans != spans:
+        if self.weights() is not arena.weights or self.spans != spans or (self.mom1 is not None) != has_moments:
             return False
         mom1, mom2, averages = optimizer.mom1, optimizer.mom2, optimizer.averages
         if (averages is None) != (self.average is None):
             return False
         for span, (view1, view2, average) in zip(spans, self.views, strict=True):
-            if mom1.get(span.key) is not view1 or mom2.get(span.key) is not view2:
+            if has_moments and (mom1.get(span.key) is not view1 or mom2.get(span.key) is not view2):
                 return False
             if averages is not None and averages.get(span.key) is not average:
                 return False
         return True
 
     def _take_over(self, optimizer: Optimizer, span: Span) -> tuple[Any, Any, Any]:
-        view1, view2 = self.mom1[span.start : span.stop], self.mom2[span.start : span.stop]
-        if span.key in optimizer.mom1:
-            view1[...] = optimizer.mom1[span.key]
-            view2[...] = optimizer.mom2[span.key]
-        optimizer.mom1[span.key], optimizer.mom2[span.key] = view1, view2
+        view1 = view2 = None
+        if self.mom1 is not None and self.mom2 is not None:
+            view1, view2 = self.mom1[span.start : span.stop], self.mom2[span.start : span.stop]
+            if span.key in optimizer.mom1:
+                view1[...] = optimizer.mom1[span.key]
+                view2[...] = optimizer.mom2[span.key]
+            optimizer.mom1[span.key], optimizer.mom2[span.key] = view1, view2
         if optimizer.averages is None or self.average is None:
             return view1, view2, None
         average = self.average[span.start : span.stop].reshape(span.shape)
@@ -80,17 +89,18 @@ class Layout:
 
 
 def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, rates: list[Rates]) -> None:
-    """One step of Adam. The rates of each of `arena.gradient_spans()`: see `Rates`."""
+    """One step. The rates of each of `arena.gradient_spans()`: see `Rates`; all have moments or none has."""
     spans = arena.gradient_spans()
     if not spans:
         return
-    layout = next((one for one in optimizer._layouts if one.fits(optimizer, arena, spans)), None)
+    has_moments = rates[0].has_moments
+    layout = next((one for one in optimizer._layouts if one.fits(optimizer, arena, spans, has_moments)), None)
     if layout is None:
         # Layouts of models that are gone, and the former one of this arena, are of no use any more.
         optimizer._layouts[:] = [
             one for one in optimizer._layouts if (weights := one.weights()) is not None and weights is not arena.weights
         ]
-        layout = Layout(optimizer, ops, arena, spans)
+        layout = Layout(optimizer, ops, arena, spans, has_moments)
         optimizer._layouts.append(layout)
     norms = ops._gradient_norms(arena.gradients, layout.chunks)
     real = arena.weights.dtype.type
@@ -105,6 +115,7 @@ def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, rates: list[Rates
             rate.threshold / norm if 0.0 < rate.threshold <= norm else 1.0,
             rate.weight_decay,
             1.0 - rate.average_decay,
+            rate.root,
         )
         for rate, norm in zip(rates, norms.tolist(), strict=True)
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from typing_extensions import Self, TypeVar
 
 from . import _tree, serialize
+from ._clipping import clip_gradients
 from ._node import NodeData
 from ._operators import apply_operator, define_operators
 from ._parameters import GradientState, Parameter, arenas_of, lay_out
@@ -192,12 +193,17 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
             _tree.locate(error, self)
             raise
 
-    def finish_update(self, optimizer: Optimizer) -> None:
+    def finish_update(self, optimizer: Optimizer, *, max_norm: float | None = None) -> None:
         """Update all parameters that have a gradient: ``optimizer((node.id, name), weights, gradient)`` returns both.
 
         Gradients that are zero count too, as they do in Thinc: momentum moves on. An optimizer that leaves zeros in
         the gradient, in place or returned, has cleared it; one whose `clears_gradients` is true is taken at its word.
+
+        max_norm: first scale all gradients so that their joint L2 norm is at most this. The optimizer's `grad_clip` is
+        of the norm of each parameter's gradient.
         """
+        if max_norm is not None:
+            clip_gradients(self, max_norm)
         nodes = list(self.walk())
         for node in nodes:
             for shim in node._shims:

@@ -243,36 +243,24 @@ class Optimizer(AcceptsInstances):
     def update_arena(self, arena: Arena) -> bool:
         """Update all parameters of an arena that have gradients, in one pass, as calling with each of them would do.
 
-        False, and nothing is changed, if this optimizer has to be called with each key: it is not Adam, adds L2 to
-        gradients, or overrides `__call__`. The gradients in the arena are zeroed.
+        False, and nothing is changed, if this optimizer has to be called with each key: it overrides `__call__`, or a
+        parameter has changed its size. The gradients in the arena are zeroed.
         """
-        if type(self).__call__ is not Optimizer.__call__ or self.use_radam:
+        if type(self).__call__ is not Optimizer.__call__:
             return False
-        rates: list[Rates] = []
         spans = arena.gradient_spans()
         if not spans:
             return True
-        for span in spans:
-            key = span.key
-            moment = self.mom1.get(key)
-            L2, b1, b2 = self._now(self.L2, key), self._now(self.b1, key), self._now(self.b2, key)
-            if b1 <= 0.0 or b2 <= 0.0 or (L2 != 0.0 and not self.L2_is_weight_decay):
-                return False
-            if moment is not None and moment.size != span.stop - span.start:
-                return False
-            learn_rate = self._now(self.learn_rate, key)
-            updates = self.nr_update[key] + 1
-            rates.append(
-                Rates(
-                    beta1=b1,
-                    beta2=b2,
-                    eps=self._now(self.eps, key),
-                    learn_rate=learn_rate * bias_correction(b1, b2, updates),
-                    threshold=self._now(self.grad_clip, key),
-                    weight_decay=learn_rate * L2,
-                    average_decay=_average_decay(updates),
-                )
-            )
+        rates = [self._rates(span.key) for span in spans]
+        sizes = [(moment.size if (moment := self.mom1.get(span.key)) is not None else None) for span in spans]
+        if any(size not in (None, span.stop - span.start) for size, span in zip(sizes, spans, strict=True)):
+            return False
+        if len({rate.has_moments for rate in rates}) != 1:
+            return False
+        if not self.L2_is_weight_decay:
+            for span in spans:
+                if (L2 := self._now(self.L2, span.key)) != 0.0:
+                    arena.gradients[span.start : span.stop] += L2 * arena.weights[span.start : span.stop]
         from .backends import get_array_ops
 
         update_arena(self, get_array_ops(arena.weights), arena, rates)
@@ -280,15 +268,47 @@ class Optimizer(AcceptsInstances):
             self.nr_update[span.key] += 1
         return True
 
+    def _rates(self, key: KeyT) -> Rates:
+        """What the next update of a parameter is done with."""
+        b1, b2 = self._betas(key)
+        L2 = self._now(self.L2, key) if self.L2_is_weight_decay else 0.0
+        learn_rate, eps, root = self._now(self.learn_rate, key), self._now(self.eps, key), 1.0
+        updates = self.nr_update[key] + 1
+        weight_decay = learn_rate * L2
+        has_moments = self.use_radam or (b1 > 0.0 and b2 > 0.0)
+        if self.use_radam:
+            # Thinc counts from 2.
+            step_size, is_rectified = _radam_step_size(b1, b2, updates + 1)
+            learn_rate *= step_size
+            if not is_rectified:
+                eps, root = 1.0, 0.0
+        elif has_moments:
+            learn_rate *= bias_correction(b1, b2, updates)
+        return Rates(
+            beta1=b1,
+            beta2=b2,
+            eps=eps,
+            learn_rate=learn_rate,
+            threshold=self._now(self.grad_clip, key),
+            weight_decay=weight_decay,
+            average_decay=_average_decay(updates),
+            root=root,
+            has_moments=has_moments,
+        )
+
+    def _betas(self, key: KeyT) -> tuple[float, float]:
+        b1, b2 = self._now(self.b1, key), self._now(self.b2, key)
+        if b2 > 0.0 and b1 <= 0.0 and not self.use_radam:
+            raise NotImplementedError(f"Optimizer: beta2 = {b2} without beta1 is not supported; for SGD, set both to 0")
+        return b1, b2
+
     def _update(self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, lr_scale: float) -> None:
         from .backends import get_array_ops
 
         ops = get_array_ops(weights)
         learn_rate, L2 = self._now(self.learn_rate, key), self._now(self.L2, key)
-        b1, b2 = self._now(self.b1, key), self._now(self.b2, key)
+        b1, b2 = self._betas(key)
         threshold = self._now(self.grad_clip, key)
-        if b2 > 0.0 and b1 <= 0.0 and not self.use_radam:
-            raise NotImplementedError(f"Optimizer: beta2 = {b2} without beta1 is not supported; for SGD, set both to 0")
         self.nr_update[key] += 1
         nr_update = self.nr_update[key]
         if L2 != 0.0 and not self.L2_is_weight_decay:

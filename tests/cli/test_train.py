@@ -81,6 +81,7 @@ def test_functions_of_ones_own(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         ("loss.sharpness=1", "loss -> sharpness: extra fields not permitted"),
         ("training.epochs=0", "training -> epochs: 0 is not a valid value"),
         ("training.batch_size=none", "training -> batch_size: 'none' is not a valid value"),
+        ("training.max_norm=0", "training -> max_norm: 0 is not a valid value"),
         ("training.seed=-1", "training -> seed: expected a whole number"),
         ("training.pace=1", "training -> pace: not one of epochs"),
         ("dataset.examples=0", "it has no examples"),

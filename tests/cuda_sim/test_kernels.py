@@ -157,11 +157,13 @@ def test_updates_of_whole_arenas(dtype):
     v = abs(v)
     bounds = np.array([[0, 8], [8, 13], [16, 30]], "int64")
     parameter = np.array([0, 0, 1], "i")
-    rates = np.array([[0.9, 0.1, 0.999, 0.001, 1e-8, 0.01, 0.5, 0.01, 0.1]] * 2).astype(dtype)
+    rates = np.array([[0.9, 0.1, 0.999, 0.001, 1e-8, 0.01, 0.5, 0.01, 0.1, 1.0]] * 2).astype(dtype)
     agree(optimise.chunk_squares, np.zeros(3, dtype), bounds, g)
     agree(optimise.chunk_adam, bounds, parameter, rates, w, g, m, v, written=(3, 4, 5, 6))
     kernel = optimise.chunk_adam_with_average
     agree(kernel, bounds, parameter, rates, w, g, m, v, average, written=(3, 4, 5, 6, 7))
+    agree(optimise.chunk_sgd, bounds, parameter, rates, w, g, written=(3, 4))
+    agree(optimise.chunk_sgd_with_average, bounds, parameter, rates, w, g, average, written=(3, 4, 5))
 
 
 def test_no_items_launch_nothing():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from thinc_nb._parameters import lay_out
 from twins import assert_alike, oracle, ours, twins
 
 STEPS = 50
@@ -46,16 +47,18 @@ def a_model(api: Any) -> Any:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizer_step_by_step(name: str) -> None:
     both = twins(a_model).initialize().randomize()
+    lay_out(both.ours)  # parameters that were set are updated one by one
     optimizers = [OPTIMIZERS[name](library()) for library in (ours, oracle)]
     rng = np.random.default_rng(1)
     for step in range(STEPS):
         for mine, theirs in both.nodes():
             for key in mine.param_names:
                 grad = rng.normal(size=mine.get_param(key).shape).astype("f") * np.float32(10 ** rng.uniform(-2, 1))
-                mine.set_grad(key, grad.copy())
+                mine.inc_grad(key, grad.copy())  # not set_grad: parameters with gradients of their own go one by one
                 theirs.set_grad(key, grad.copy())
         for model, optimizer in zip(both, optimizers, strict=True):
             model.finish_update(optimizer)
+            assert not hasattr(optimizer, "_layouts") or optimizer._layouts, "not updated in one pass"
             optimizer.step_schedules()
             optimizer.last_score = -float(step // 3)
         assert optimizers[0].step == optimizers[1].step

@@ -87,7 +87,7 @@ class UpdateOps(OpsBase):
         w, g, m, v, *average = (array.reshape(-1) for array in arrays)
         one, real = w.dtype.type(1.0), w.dtype.type
         rates = (beta1, one - real(beta1), beta2, one - real(beta2), eps, learn_rate, grad_scale, weight_decay)
-        table = self.xp.asarray([(*rates, 1.0 - average_decay)], dtype=w.dtype)
+        table = self.xp.asarray([(*rates, 1.0 - average_decay, 1.0)], dtype=w.dtype)
         self._adam_arena(w, g, m, v, average[0] if average else None, Chunks(self, [(0, w.size)]), table)
         for original, updated in zip(given, arrays, strict=True):
             self._given(original, updated)
@@ -96,25 +96,31 @@ class UpdateOps(OpsBase):
         self,
         weights: Floats1d,
         gradients: Floats1d,
-        mom1: Floats1d,
-        mom2: Floats1d,
+        mom1: Floats1d | None,
+        mom2: Floats1d | None,
         averages: Floats1d | None,
         chunks: Chunks,
         rates: Floats2d,
     ) -> None:
-        """`adam_update` of many parameters that lie in flat arrays, in one pass, in place.
+        """`adam_update` of many parameters that lie in flat arrays, in one pass, in place; without moments, SGD.
 
-        rates (parameters, 9) of the arrays' dtype: beta1, 1 - beta1, beta2, 1 - beta2, eps, learn_rate, grad_scale,
-        weight_decay and 1 - average_decay of each parameter. ValueError if the arrays do not belong together.
+        rates (parameters, 10) of the arrays' dtype: beta1, 1 - beta1, beta2, 1 - beta2, eps, learn_rate, grad_scale,
+        weight_decay, 1 - average_decay and root (see the kernel) of each parameter. ValueError if the arrays do not
+        belong together.
         """
-        given = (weights, gradients, mom1, mom2) if averages is None else (weights, gradients, mom1, mom2, averages)
+        given = [array for array in (weights, gradients, mom1, mom2, averages) if array is not None]
         if any(array.shape != weights.shape or array.dtype != weights.dtype for array in given):
             raise ValueError(f"Optimizer: all arrays must have one shape, got {', '.join(map(described, given))}")
-        if rates.shape != (chunks.parameters, 9) or rates.dtype != weights.dtype:
+        if rates.shape != (chunks.parameters, 10) or rates.dtype != weights.dtype:
             raise ValueError(
-                f"Optimizer: rates must be {weights.dtype} {(chunks.parameters, 9)}, got {described(rates)}"
+                f"Optimizer: rates must be {weights.dtype} {(chunks.parameters, 10)}, got {described(rates)}"
             )
-        if averages is None:
+        if mom1 is None or mom2 is None:
+            if averages is None:
+                kernels.chunk_sgd(chunks.bounds, chunks.parameter, rates, weights, gradients)
+            else:
+                kernels.chunk_sgd_with_average(chunks.bounds, chunks.parameter, rates, weights, gradients, averages)
+        elif averages is None:
             kernels.chunk_adam(chunks.bounds, chunks.parameter, rates, weights, gradients, mom1, mom2)
         else:
             kernels.chunk_adam_with_average(

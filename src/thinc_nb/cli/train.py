@@ -46,6 +46,8 @@ class _Settings(NamedTuple):
     batch_size: int | Schedule[int] = 32
     seed: int = 0
     use_averages: bool = True
+    max_norm: float | None = None
+    """The greatest norm of all gradients together; the optimizer's grad_clip is of each parameter's."""
 
 
 class _Run(NamedTuple):
@@ -120,6 +122,7 @@ def _resolve(config: Config, path: Path) -> tuple[_Run, Config]:
         ("epochs", _is_count(settings.epochs)),
         ("batch_size", _is_count(sizes) or isinstance(sizes, Schedule)),
         ("use_averages", isinstance(settings.use_averages, bool)),
+        ("max_norm", settings.max_norm is None or (_is_number(settings.max_norm) and settings.max_norm > 0)),
     ):
         if not good:
             raise CommandError(f"training -> {name}: {getattr(settings, name)!r} is not a valid value", path=path)
@@ -134,6 +137,10 @@ def _resolve(config: Config, path: Path) -> tuple[_Run, Config]:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _seed(value: object, path: Path) -> None:
@@ -164,7 +171,7 @@ def _train(training: _Run, stop_requested: Callable[[], bool]) -> bool:
             guesses, backprop = model.begin_update(X)
             gradient, loss = training.loss(guesses, Y)
             backprop(gradient)
-            model.finish_update(optimizer)
+            model.finish_update(optimizer, max_norm=settings.max_norm)
             optimizer.step_schedules()
             total += float(loss)
             if total != total or total in (float("inf"), float("-inf")):

@@ -33,9 +33,10 @@ def adam(
 # --- all parameters of a model at once
 #
 # The arrays are whole arenas. A chunk is a part of one parameter: bounds[r] says where it lies, parameter[r] whose it
-# is, and rates[parameter] holds beta1, 1 - beta1, beta2, 1 - beta2, eps, learn_rate, grad_scale, weight_decay and
-# average_share. The differences come ready: rows may be computed in another order, and v + (1 - beta2) * (d * d - v)
-# would cancel.
+# is, and rates[parameter] holds beta1, 1 - beta1, beta2, 1 - beta2, eps, learn_rate, grad_scale, weight_decay,
+# average_share and root. The differences come ready: rows may be computed in another order, and
+# v + (1 - beta2) * (d * d - v) would cancel. A step is divided by root * sqrt(v) + eps: with root 1 that is Adam's,
+# with root 0 and eps 1 it is momentum alone, which is what rectified Adam does in its first steps.
 
 
 @rowwise
@@ -64,7 +65,7 @@ def chunk_adam(
     """Clipping (by grad_scale), Adam, weight decay and zeroing, in one pass."""
     rate = rates[parameter[r]]
     beta1, rest1, beta2, rest2, eps = rate[0], rate[1], rate[2], rate[3], rate[4]
-    learn_rate, grad_scale, weight_decay = rate[5], rate[6], rate[7]
+    learn_rate, grad_scale, weight_decay, root = rate[5], rate[6], rate[7], rate[9]
     start = bounds[r, 0]
     stop = bounds[r, 1]
     w = weights[start:stop]
@@ -77,7 +78,7 @@ def chunk_adam(
         vk = beta2 * v[k] + rest2 * d * d
         m[k] = mk
         v[k] = vk
-        wk = w[k] - learn_rate * mk / (sqrt(vk) + eps)
+        wk = w[k] - learn_rate * mk / (root * sqrt(vk) + eps)
         w[k] = wk - weight_decay * wk
         g[k] = ZERO
 
@@ -97,8 +98,7 @@ def chunk_adam_with_average(
     """The same, and the moving average of the weights."""
     rate = rates[parameter[r]]
     beta1, rest1, beta2, rest2, eps = rate[0], rate[1], rate[2], rate[3], rate[4]
-    learn_rate, grad_scale, weight_decay = rate[5], rate[6], rate[7]
-    share = rate[8]
+    learn_rate, grad_scale, weight_decay, share, root = rate[5], rate[6], rate[7], rate[8], rate[9]
     start = bounds[r, 0]
     stop = bounds[r, 1]
     w = weights[start:stop]
@@ -112,7 +112,51 @@ def chunk_adam_with_average(
         vk = beta2 * v[k] + rest2 * d * d
         m[k] = mk
         v[k] = vk
-        wk = w[k] - learn_rate * mk / (sqrt(vk) + eps)
+        wk = w[k] - learn_rate * mk / (root * sqrt(vk) + eps)
+        wk -= weight_decay * wk
+        w[k] = wk
+        a[k] -= share * (a[k] - wk)
+        g[k] = ZERO
+
+
+@rowwise
+def chunk_sgd(
+    r: int,
+    bounds: Int64s2d,
+    parameter: Int32s1d,
+    rates: Reals2d,
+    weights: Reals1d,
+    gradient: Reals1d,
+) -> None:
+    """Clipping (by grad_scale), a step down the gradient, weight decay and zeroing, in one pass."""
+    rate = rates[parameter[r]]
+    step, weight_decay = rate[5] * rate[6], rate[7]
+    w = weights[bounds[r, 0] : bounds[r, 1]]
+    g = gradient[bounds[r, 0] : bounds[r, 1]]
+    for k in range(lane(), w.shape[0], lanes()):
+        wk = w[k] - step * g[k]
+        w[k] = wk - weight_decay * wk
+        g[k] = ZERO
+
+
+@rowwise
+def chunk_sgd_with_average(
+    r: int,
+    bounds: Int64s2d,
+    parameter: Int32s1d,
+    rates: Reals2d,
+    weights: Reals1d,
+    gradient: Reals1d,
+    average: Reals1d,
+) -> None:
+    """The same, and the moving average of the weights."""
+    rate = rates[parameter[r]]
+    step, weight_decay, share = rate[5] * rate[6], rate[7], rate[8]
+    w = weights[bounds[r, 0] : bounds[r, 1]]
+    g = gradient[bounds[r, 0] : bounds[r, 1]]
+    a = average[bounds[r, 0] : bounds[r, 1]]
+    for k in range(lane(), w.shape[0], lanes()):
+        wk = w[k] - step * g[k]
         wk -= weight_decay * wk
         w[k] = wk
         a[k] -= share * (a[k] - wk)
