@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from typing_extensions import Self, TypeVar
 
-from . import _tree, serialize
-from ._clipping import clip_gradients
+from . import _tree, _update, serialize
 from ._node import NodeData
 from ._operators import apply_operator, define_operators
-from ._parameters import GradientState, Parameter, arenas_of, lay_out
+from ._parameters import Parameter, lay_out
 from ._pydantic import AcceptsInstances
 from ._summary import ShowsItself
 from ._tree import change_attr_values, set_dropout_rate, wrap_model_recursive
@@ -202,39 +201,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         max_norm: first scale all gradients so that their joint L2 norm is at most this. The optimizer's `grad_clip` is
         of the norm of each parameter's gradient.
         """
-        if max_norm is not None:
-            clip_gradients(self, max_norm)
-        nodes = list(self.walk())
-        for node in nodes:
-            for shim in node._shims:
-                shim.finish_update(optimizer)
-        updated = self._update_arenas(optimizer)
-        clears = bool(getattr(optimizer, "clears_gradients", False))
-        for node in nodes:
-            for name, parameter in list(node._params.items()):
-                if (node.id, name) in updated or (grad := parameter.read_grad()) is None:
-                    continue
-                weights, new_grad = optimizer((node.id, name), node.get_param(name), grad)
-                node.set_param(name, weights)
-                if new_grad is not grad and new_grad is not None:
-                    if parameter.grad is grad and new_grad.shape == grad.shape:
-                        grad[...] = new_grad
-                        parameter.state = GradientState.WRITTEN
-                    else:
-                        node.set_grad(name, new_grad)
-                if clears or not grad.any():
-                    parameter.state = GradientState.CLEAN
-
-    def _update_arenas(self, optimizer: Any) -> set[tuple[int, str]]:
-        """Let the optimizer update whole arenas, if it can. The keys of the parameters that are done."""
-        update_arena = getattr(optimizer, "update_arena", None)
-        done: set[tuple[int, str]] = set()
-        if update_arena is not None:
-            for arena in arenas_of(self):
-                if update_arena(arena):
-                    arena.gradients_are_zeroed()
-                    done.update(span.key for span in arena.spans)
-        return done
+        _update.finish_update(self, optimizer, max_norm)
 
     @contextmanager
     def use_params(self, params: Mapping[tuple[int, str], FloatsXd]) -> Iterator[None]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from thinc_nb._parameters import lay_out
 from twins import assert_alike, oracle, ours, twins
+
+from thinc_nb._parameters import lay_out
 
 STEPS = 50
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
