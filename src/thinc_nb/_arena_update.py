@@ -53,7 +53,10 @@ class Layout:
         self.weights = weakref.ref(weights)
         self.spans = spans
         self.chunks = Chunks(ops, [(span.start, span.stop) for span in spans])
-        self.mom1, self.mom2 = xp.zeros((2, weights.size), dtype=weights.dtype) if has_moments else (None, None)
+        self.mom1: Any = None
+        self.mom2: Any = None
+        if has_moments:
+            self.mom1, self.mom2 = xp.zeros((2, weights.size), dtype=weights.dtype)
         self.average = None if optimizer.averages is None else xp.zeros(weights.size, dtype=weights.dtype)
         self.views: list[tuple[Any, Any, Any]] = [self._take_over(optimizer, span) for span in spans]
 
