@@ -136,14 +136,20 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
 
     # Running. These three are the only places that call forward: run-time contracts are installed by swapping them.
 
-    def __call__(self, X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
-        """Run forward: the output, and the callback from the gradient of the output to that of the input."""
-        try:
-            result: tuple[OutT, Callable[[OutT], InT]] = self._func(self, X, is_train=is_train)
-        except Exception as error:
-            _tree.locate(error, self)
-            raise
-        return result
+    if TYPE_CHECKING:  # A call that leaves is_train out is more often a mistake than meant: checkers report it.
+
+        def __call__(self, X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
+            """Run forward: the output, and the callback from the gradient of the output to that of the input."""
+            ...
+    else:
+
+        def __call__(self, X, is_train=False):
+            """Run forward: the output, and the callback. Without `is_train`, as for prediction."""
+            try:
+                return self._func(self, X, is_train=is_train)
+            except Exception as error:
+                _tree.locate(error, self)
+                raise
 
     def begin_update(self, X: InT) -> tuple[OutT, Callable[[OutT], InT]]:
         """Run forward for training: the output, and the callback, which also adds to the parameters' gradients."""

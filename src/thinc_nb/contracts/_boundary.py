@@ -317,7 +317,7 @@ def _on_host(array: Any) -> Any:
 # The methods.
 
 
-def _call(self: Node, X: Any, is_train: bool) -> Any:
+def _call(self: Node, X: Any, is_train: bool = False) -> Any:
     if not active():
         return _PLAIN["__call__"](self, X, is_train)
     return run(self, X, is_train)
