@@ -115,6 +115,7 @@ mypy: $(VENV)/typecheck.stamp
 
 pyright: $(VENV)/typecheck.stamp
 	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m pytest tests/mypy/test_pyright.py
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/python -m ruff check

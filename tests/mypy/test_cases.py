@@ -8,13 +8,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from .harness import CONFIGURATIONS, HERE, Case, by_module, errors_of, golden_text, read_cases, run_mypy, write_cases
+
+pytest.importorskip("mypy")
 
 CASES = read_cases()
 VALID = [case for case in CASES if not case.expected]
 
 
-def compare_with_golden(name: str, cases: list[Case], messages: dict[str, list[str]]) -> None:
+def compare_lines(name: str, cases: list[Case], messages: dict[str, list[str]]) -> None:
+    """Compare messages with a golden file."""
     path = HERE / "golden" / f"{name}.txt"
     text = golden_text(cases, messages)
     if os.environ.get("UPDATE_GOLDEN") == "1":
@@ -40,14 +45,14 @@ def test_with_the_plugin_each_mistake_is_one_error_and_valid_programs_have_none(
         if errors_of(messages.get(case.module, [])) != case.expected
     }
     assert wrong == {}
-    compare_with_golden("plugin", CASES, messages)
+    compare_lines("plugin", CASES, messages)
 
 
 def test_without_the_plugin_valid_programs_have_no_errors(tmp_path: Path) -> None:
     messages = check("plain", tmp_path)
     plain = [case for case in VALID if case.file != "valid_with_plugin"]
     assert {case.module: messages[case.module] for case in plain if case.module in messages} == {}
-    compare_with_golden("plain", [case for case in CASES if case.expected], messages)
+    compare_lines("plain", [case for case in CASES if case.expected], messages)
 
 
 def test_with_lax_options_valid_programs_have_no_errors(tmp_path: Path) -> None:
