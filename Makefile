@@ -1,4 +1,5 @@
-# Everything runs in .venv, which the first target that needs it creates from constraints.txt.
+# Everything runs in .venv, which the first target that needs it creates from constraints.txt; what compares with Thinc
+# runs in .venv-peer, so that neither Thinc nor what it brings along is there when the tests run.
 # Only Python (3.10 or newer) and make are needed: `make demo`, `make test`, `make help`.
 
 PYTHON ?= python3
@@ -11,9 +12,10 @@ CUDA ?= cuda13x
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PEER := .venv-peer
+PIP := -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 # The build backend is installed, and pinned, like everything else: no isolation.
-INSTALL := $(PIP) install --no-build-isolation --constraint constraints.txt
+INSTALL := $(BIN)/python $(PIP) --no-build-isolation
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
@@ -24,7 +26,7 @@ help:
 	@echo "make demo       train a small tagger and show what it learnt"
 	@echo "make test       the tests, then the kernels in Numba's CUDA simulator"
 	@echo "make test-all   the same with the slow sweeps"
-	@echo "make test-peer  the operations beside Thinc from PyPI"
+	@echo "make test-peer  the tests that compare with Thinc from PyPI"
 	@echo "make typecheck  mypy --strict and pyright"
 	@echo "make lint       ruff: rules and formatting (make format mends)"
 	@echo "make bench      every operation beside Thinc and PyTorch (BENCH_ARGS=\"--op gelu --threads 1\")"
@@ -35,16 +37,16 @@ help:
 	@echo "make clean      remove .venv and everything built"
 
 # Each stamp is newer than the recipe it was installed from, so a second `make` installs nothing.
-$(VENV)/python.stamp:
+$(VENV)/python.stamp $(PEER)/python.stamp:
 	@command -v "$(PYTHON)" >/dev/null || { echo "There is no '$(PYTHON)' here. Name a Python: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "thinc_nb needs Python 3.10 or newer; \
 	this one is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...")'
-	@echo "Creating $(VENV) ..."
-	@"$(PYTHON)" -m venv --clear $(VENV)
+	@echo "Creating $(@D) ..."
+	@"$(PYTHON)" -m venv --clear $(@D)
 	@touch $@
 
 $(VENV)/backend.stamp: $(VENV)/python.stamp $(RECIPE)
-	@$(PIP) install --constraint constraints.txt pip hatchling
+	@$(BIN)/python $(PIP) pip hatchling
 	@touch $@
 
 $(VENV)/demo.stamp: $(VENV)/backend.stamp
@@ -66,9 +68,10 @@ $(VENV)/typecheck.stamp: $(VENV)/test.stamp
 	@$(INSTALL) mypy "pyright[nodejs]"
 	@touch $@
 
-$(VENV)/peer.stamp: $(VENV)/test.stamp
-	@echo "Installing Thinc (about 30 MB, once) ..."
-	@$(PIP) install --constraint constraints.txt "thinc==9.1.1"
+$(PEER)/peer.stamp: $(PEER)/python.stamp $(RECIPE)
+	@echo "Installing thinc_nb beside Thinc (as large as the tests, once) ..."
+	@$(PEER)/bin/python $(PIP) pip hatchling
+	@$(PEER)/bin/python $(PIP) --no-build-isolation --editable ".[$(TEST_EXTRAS)]" "thinc==9.1.1"
 	@touch $@
 
 $(VENV)/bench.stamp: $(VENV)/demo.stamp
@@ -78,11 +81,6 @@ $(VENV)/bench.stamp: $(VENV)/demo.stamp
 
 $(VENV)/asv.stamp: $(VENV)/demo.stamp
 	@$(INSTALL) asv
-	@touch $@
-
-$(VENV)/torch.stamp: $(VENV)/peer.stamp
-	@echo "Installing PyTorch (large, once) ..."
-	@$(INSTALL) --editable ".[torch]"
 	@touch $@
 
 $(VENV)/docs.stamp: $(VENV)/test.stamp
@@ -105,8 +103,8 @@ test-all: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not peer and not gpu"
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m cuda_sim tests/cuda_sim
 
-test-peer: $(VENV)/peer.stamp
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m peer tests/peer
+test-peer: $(PEER)/peer.stamp
+	$(PEER)/bin/python -m pytest $(PYTEST_ARGS) -m "peer and not slow"
 
 typecheck: mypy pyright
 
@@ -132,8 +130,8 @@ asv: $(VENV)/asv.stamp
 	cd asv_benchmarks && ../$(BIN)/python -m asv machine --yes
 	cd asv_benchmarks && ../$(BIN)/python -m asv run --python=same $(ASV_ARGS)
 
-bench-models: $(VENV)/torch.stamp
-	$(BIN)/python benchmarks/models.py $(BENCH_ARGS)
+bench-models: $(PEER)/peer.stamp
+	$(PEER)/bin/python benchmarks/models.py $(BENCH_ARGS)
 
 # Which of the CUDA extras fits is for the machine to say: make gpu-check CUDA=cuda12x
 gpu-check: $(VENV)/test.stamp
@@ -146,5 +144,5 @@ docs: $(VENV)/docs.stamp
 	$(BIN)/python -m pdoc --output-directory build/docs thinc_nb
 
 clean:
-	rm -rf $(VENV) build dist demo-out .tox .hypothesis .mypy_cache .pytest_cache .ruff_cache asv_benchmarks/.asv
+	rm -rf $(VENV) $(PEER) build dist demo-out .tox .hypothesis .mypy_cache .pytest_cache .ruff_cache asv_benchmarks/.asv
 	find src tests asv_benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

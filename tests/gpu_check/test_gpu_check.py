@@ -119,6 +119,13 @@ def test_without_a_gpu_one_line_says_so(capsys, monkeypatch):
     assert "CuPy finds none" in capsys.readouterr().err
 
 
+@pytest.mark.gpu
+def test_this_machine_s_gpu():
+    if not compat.has_cupy_gpu:
+        pytest.skip("there is no GPU here")
+    assert main([]) == 0
+
+
 def test_what_another_library_cannot_do_is_left_out(cupy):
     class Other(NumpyOps):
         def relu(self, X, inplace=False):

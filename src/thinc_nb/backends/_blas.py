@@ -27,6 +27,8 @@ MIN_OPERATIONS = 40_000_000
 MAX_TINY = 1 << 16
 """Multiplications for which BLAS uses one thread of itself: asking it to takes as long as they do."""
 MAX_PARTS = 16
+PATIENCE = 30.0
+"""Seconds that a fork waits for products that are under way."""
 STEP = 16
 """Rows or columns: parts end at multiples of BLAS's own blocks."""
 
@@ -111,14 +113,19 @@ class _SingleThreaded:
     """Holds BLAS to one thread while any thread is inside."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
+        self._lock = threading.Condition(threading.Lock())
+        self._inside: dict[int, int] = {}
+        self._closed = False
         self._before: list[tuple[Library, int]] = []
 
     def __enter__(self) -> None:
+        thread = threading.get_ident()
         with self._lock:
-            self._inside += 1
-            if self._inside == 1:
+            while self._closed and thread not in self._inside:
+                self._lock.wait()
+            alone = not self._inside
+            self._inside[thread] = self._inside.get(thread, 0) + 1
+            if alone:
                 counts = [(library, library.get()) for library in _libraries()]
                 self._before = [(library, count) for library, count in counts if count != 1]
                 for library, _ in self._before:
@@ -127,10 +134,28 @@ class _SingleThreaded:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        thread = threading.get_ident()
         with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
+            if self._inside[thread] > 1:
+                self._inside[thread] -= 1
+                return
+            del self._inside[thread]
+            if not self._inside:
                 self.restore()
+            if self._closed:
+                self._lock.notify_all()
+
+    def close(self) -> None:
+        """Let nobody in, and wait until nobody is inside but this thread; for `PATIENCE` at the most."""
+        self._lock.acquire()
+        self._closed = True
+        self._lock.wait_for(lambda: not (self._inside.keys() - {threading.get_ident()}), timeout=PATIENCE)
+
+    def open(self) -> None:
+        """Let them in again."""
+        self._closed = False
+        self._lock.notify_all()
+        self._lock.release()
 
     def restore(self) -> None:
         """Give BLAS back the threads that it had."""
@@ -142,6 +167,14 @@ class _SingleThreaded:
 _SINGLE = _SingleThreaded()
 
 
+def _close() -> None:
+    _SINGLE.close()
+
+
+def _open() -> None:
+    _SINGLE.open()
+
+
 def _start_anew() -> None:
     """In a forked child nobody is inside, whoever was in the parent."""
     global _SINGLE
@@ -151,4 +184,5 @@ def _start_anew() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+    # OpenBLAS stops its threads before a fork, and hangs there, or in the child, if another thread is in a product.
+    os.register_at_fork(before=_close, after_in_parent=_open, after_in_child=_start_anew)

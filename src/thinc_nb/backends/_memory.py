@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
+import os
 import sys
 import threading
 import weakref
@@ -80,6 +81,10 @@ class Pool:
                 self.held += block.size
                 self._free.setdefault(block.size, []).append(block)
 
+    def start_anew(self) -> None:
+        """In a forked child: a thread that is not there any more may hold the lock."""
+        self._lock = threading.RLock()
+
     def clear(self) -> None:
         """Give all free blocks back to the system."""
         with self._lock:
@@ -106,6 +111,9 @@ def _anonymous(size: int) -> mmap.mmap:
 
 
 POOL = Pool()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=POOL.start_anew)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], pool: Pool = POOL) -> np.ndarray[Any, Any]:

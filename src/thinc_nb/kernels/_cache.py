@@ -103,6 +103,11 @@ class KernelCache:
 
         return CompileResult._rebuild(target_context, *pickle.loads(payload))  # noqa: S301  (numba's own format; our file)
 
+    def holds(self, signature: Any, target_context: Any) -> bool:
+        """Whether something is kept for a signature; it may still be damaged."""
+        path = self._path(signature, target_context.codegen())
+        return path is not None and path.is_file()
+
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep what was compiled for a signature. A failure is a warning, once a process."""
         _say_compiling(None)

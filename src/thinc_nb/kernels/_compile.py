@@ -16,6 +16,7 @@ decides the device and the precision. Outputs come first, as in NumPy's C API.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias
@@ -147,6 +148,15 @@ class Kernel(Generic[P]):
             converted[place] = real(value if type(value) is float else float(value))
         return tuple(converted)
 
+
+def _start_anew() -> None:
+    """In a forked child: a thread that is not there any more may hold the lock."""
+    global _compiling
+    _compiling = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
 
 KERNELS: dict[str, Kernel[...]] = {}
 """Every kernel that has been imported, by name."""

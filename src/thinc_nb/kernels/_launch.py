@@ -7,6 +7,7 @@ Under the simulator numba launches.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tempfile
@@ -112,22 +113,28 @@ def kept_ptx(
 
     kinds: dtype and rank of each array among the arguments, where they are not those of the annotations.
     """
-    folder = cache_folder()
-    path = None
-    if folder is not None:
-        # Names of dtypes that every platform agrees on: int64 is "l" on one and "q" on another.
-        named = kinds and [kind and (np.dtype(kind[0]).str, kind[1]) for kind in kinds]
-        key = hashlib.sha256(repr((named or declared_kinds(kernel, precision), _compiler())).encode()).hexdigest()
-        path = folder / f"{kernel.name}-{precision}-sm_{capability[0]}{capability[1]}-{key[:16]}.ptx"
-        try:
+    path = ptx_path(kernel, precision, capability, kinds)
+    if path is not None:
+        with contextlib.suppress(OSError):
             return path, path.read_text()
-        except OSError:
-            pass
     with _compiling:
         ptx = compile_ptx(kernel, precision, capability, kinds)
     if path is not None and write_whole(path, ptx.encode()):
         return path, ptx
     return None, ptx
+
+
+def ptx_path(
+    kernel: Kernel[...], precision: Precision, capability: tuple[int, int], kinds: ArrayKinds | None = None
+) -> Path | None:
+    """Where the kernel's PTX is kept; None if nothing is."""
+    folder = cache_folder()
+    if folder is None:
+        return None
+    # Names of dtypes that every platform agrees on: int64 is "l" on one and "q" on another.
+    named = kinds and [kind and (np.dtype(kind[0]).str, kind[1]) for kind in kinds]
+    key = hashlib.sha256(repr((named or declared_kinds(kernel, precision), _compiler())).encode()).hexdigest()
+    return folder / f"{kernel.name}-{precision}-sm_{capability[0]}{capability[1]}-{key[:16]}.ptx"
 
 
 def declared_kinds(kernel: Kernel[...], precision: Precision) -> list[tuple[str, int] | None]:

@@ -1,4 +1,4 @@
-"""Compiling kernels ahead of their first call, in several processes."""
+"""Compiling kernels ahead of their first call, in several processes; what is on disk already is only loaded."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from . import _threads
 from ._cache import cache_folder
 from ._compile import KERNELS, Kernel
 from ._words import Precision
 
+Job: TypeAlias = tuple[str, Precision, tuple[int, int] | None]
+
 
 @dataclass(frozen=True)
 class Warmed:
-    """One kernel that is ready now. `seconds` is what it took, a few milliseconds if it was on disk."""
+    """One kernel that is ready now. `seconds` is what it took, a few milliseconds if it was on disk.
+
+    target: "cpu", or the architecture of a GPU such as "sm_90".
+    """
 
     kernel: str
     precision: Precision
     seconds: float
+    target: str = "cpu"
 
 
 def all_kernels() -> dict[str, Kernel[...]]:
@@ -36,11 +43,13 @@ def all_kernels() -> dict[str, Kernel[...]]:
 def warmup(
     precisions: Iterable[Precision] = ("f32",),
     *,
+    capability: tuple[int, int] | None = None,
     processes: int | None = None,
     progress: Callable[[Warmed, int, int], None] | None = None,
 ) -> list[Warmed]:
-    """Compile all kernels for the CPU, for the argument types of their annotations, and keep them on disk.
+    """Compile all kernels for the argument types of their annotations, and keep them on disk.
 
+    capability: of the GPU to compile for, such as (9, 0); None compiles for the CPU.
     processes: how many compile at once, as many as there are threads by default; 1 compiles here. Without a folder to
         keep them in (THINC_NB_CACHE_DIR="") there is only this process.
     progress: called with each kernel that is ready, how many are, and how many there will be.
@@ -49,8 +58,7 @@ def warmup(
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
     names = sorted(all_kernels())
-    jobs: list[tuple[str, Precision]] = [(name, precision) for precision in precisions for name in names]
-    count = min(processes or _threads.num_threads, len(jobs))
+    jobs: list[Job] = [(name, precision, capability) for precision in precisions for name in names]
     warmed: list[Warmed] = []
 
     def ready(one: Warmed) -> None:
@@ -58,23 +66,51 @@ def warmup(
         if progress is not None:
             progress(one, len(warmed), len(jobs))
 
+    # A process takes a second to start: none is needed for what is only loaded.
+    missing = [job for job in jobs if not is_kept(*job)]
+    for job in jobs:
+        if job not in missing:
+            ready(compile_one(*job))
+    count = min(processes or _threads.num_threads, len(missing))
     if count <= 1 or cache_folder() is None:
-        for job in jobs:
+        for job in missing:
             ready(compile_one(*job))
         return warmed
     # Spawned, since a fork of a process with threads may hold their locks for ever.
     with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(compile_one, *job) for job in jobs]):
+        for future in as_completed([pool.submit(compile_one, *job) for job in missing]):
             ready(future.result())
     return warmed
 
 
-def compile_one(name: str, precision: Precision) -> Warmed:
-    """Compile one kernel, or find it on disk."""
-    from ._types import argument_types, star_arguments
+def is_kept(name: str, precision: Precision, capability: tuple[int, int] | None) -> bool:
+    """Whether a kernel is on disk."""
+    kernel = KERNELS.get(name) or all_kernels()[name]
+    if capability is not None:
+        from ._launch import ptx_path
 
+        path = ptx_path(kernel, precision, capability)
+        return path is not None and path.is_file()
+    loop = kernel.cpu(precision)
+    kept: bool = loop._cache.holds(_signature(kernel, precision), loop.targetctx)
+    return kept
+
+
+def compile_one(name: str, precision: Precision, capability: tuple[int, int] | None = None) -> Warmed:
+    """Compile one kernel, or find it on disk."""
     start = time.perf_counter()
     kernel = KERNELS.get(name) or all_kernels()[name]
+    if capability is None:
+        kernel.cpu(precision).compile(_signature(kernel, precision))
+        return Warmed(name, precision, time.perf_counter() - start)
+    from ._launch import kept_ptx
+
+    kept_ptx(kernel, precision, capability)
+    return Warmed(name, precision, time.perf_counter() - start, "sm_{}{}".format(*capability))
+
+
+def _signature(kernel: Kernel[...], precision: Precision) -> tuple[Any, ...]:
+    from ._types import argument_types, star_arguments
+
     head, arguments = argument_types(kernel, precision)
-    kernel.cpu(precision).compile((*head, star_arguments(arguments)))
-    return Warmed(name, precision, time.perf_counter() - start)
+    return (*head, star_arguments(arguments))
