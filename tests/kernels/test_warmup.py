@@ -43,6 +43,24 @@ def test_the_first_call_after_it_compiles_nothing(few_kernels, monkeypatch):
     kernel(*np.ones((4, 3), "f"), 0.9, 0.999, 1e-8, 0.01)
 
 
+def test_a_kernel_compiled_ahead_is_loaded_once(few_kernels, monkeypatch):
+    loads = []
+    load_overload = KernelCache.load_overload
+
+    def counted(self, signature, target):
+        loads.append(self.name)
+        return load_overload(self, signature, target)
+
+    monkeypatch.setattr(KernelCache, "load_overload", counted)
+    for loaded in (1, 2):  # Compiled, and found on disk.
+        kernel = Kernel(optimise.adam.body, "items")
+        monkeypatch.setitem(KERNELS, "optimise.adam", kernel)
+        compile_one("optimise.adam", "f32")
+        for _ in range(3):
+            kernel(*np.ones((4, 3), "f"), 0.9, 0.999, 1e-8, 0.01)
+        assert len(loads) == loaded
+
+
 def test_every_module_s_kernels_are_known():
     names = all_kernels()
     assert {name.partition(".")[0] for name in names} >= {"activations", "dropout", "embed", "softmax", "window"}
