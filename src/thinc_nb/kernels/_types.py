@@ -23,7 +23,7 @@ def argument_types(kernel: Kernel[...], precision: Precision) -> tuple[tuple[Any
 def star_arguments(arguments: tuple[Any, ...]) -> Any:
     """The type of *args in a call: a loop on the CPU is compiled for the tuple of its kernel's arguments.
 
-    A plain tuple. numba's own StarArgTuple is what the loop sees in the end, but a call that finds it among the compiled
+    A plain tuple. numba's StarArgTuple is what the loop sees in the end, but a call that finds it among the compiled
     signatures takes it for another one, and loads the kernel from disk again: 12 ms for every call.
     """
     return types.Tuple(arguments)
