@@ -74,11 +74,6 @@ $(PEER)/peer.stamp: $(PEER)/python.stamp $(RECIPE)
 	@$(PEER)/bin/python $(PIP) --no-build-isolation --editable ".[$(TEST_EXTRAS)]" "thinc==9.1.1"
 	@touch $@
 
-$(VENV)/bench.stamp: $(VENV)/demo.stamp
-	@echo "Installing Thinc and PyTorch (gigabytes on Linux, where PyTorch's wheel brings CUDA along, once) ..."
-	@$(PIP) install --constraint constraints.txt "thinc==9.1.1" torch
-	@touch $@
-
 $(VENV)/asv.stamp: $(VENV)/demo.stamp
 	@$(INSTALL) asv
 	@touch $@
@@ -123,8 +118,8 @@ format: $(VENV)/lint.stamp
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
 
-bench: $(VENV)/bench.stamp
-	$(BIN)/python benchmarks/ops.py $(BENCH_ARGS)
+bench: $(PEER)/peer.stamp
+	$(PEER)/bin/python benchmarks/ops.py $(BENCH_ARGS)
 
 asv: $(VENV)/asv.stamp
 	cd asv_benchmarks && ../$(BIN)/python -m asv machine --yes

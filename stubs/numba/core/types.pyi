@@ -26,7 +26,6 @@ class Array(Type):
 class Tuple(Type):
     def __init__(self, types: tuple[Type, ...]) -> None: ...
 
-
 class UniTuple(Type):
     def __init__(self, dtype: Type, count: int) -> None: ...
 
