@@ -22,8 +22,8 @@ import numpy as np
 from ..kernels import _threads
 from . import _memory
 
-MIN_OPERATIONS = 40_000_000
-"""Multiplications in a part of a product (0.8 ms on the development machine)."""
+MIN_OPERATIONS = 20_000_000
+"""Multiplications in a part of a product (0.2 ms on the development machine)."""
 MAX_TINY = 1 << 16
 """Multiplications for which BLAS uses one thread of itself: asking it to takes as long as they do."""
 MAX_PARTS = 16
