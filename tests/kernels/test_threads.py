@@ -90,6 +90,14 @@ def test_a_child_process_works_after_threads_were_used(threads, method):
     assert process.exitcode == 0
 
 
+def test_a_large_table_makes_no_large_work(threads, monkeypatch):
+    threads(2)
+    table, out = np.ones((1000, 4), "f"), np.zeros((1, 4), "f")
+    monkeypatch.setattr(_threads, "run", lambda *_: pytest.fail("split for one row"))
+    embed.gather_add(out, table, np.zeros((1, 4), "i"))
+    assert (out == 4).all()
+
+
 def test_every_range_is_run_once():
     seen = []
     Workers().run(lambda start, stop: seen.append((start, stop)), [(0, 3), (3, 6), (6, 7)])

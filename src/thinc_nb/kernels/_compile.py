@@ -29,6 +29,8 @@ from ._words import Precision
 P = ParamSpec("P")
 Shape: TypeAlias = Literal["items", "rows", "blocks"]
 _compiling = threading.Lock()
+TABLES = frozenset({"table", "d_table"})
+"""How bodies name arrays that they read or write here and there."""
 
 
 class Kernel(Generic[P]):
@@ -53,7 +55,9 @@ class Kernel(Generic[P]):
         self._scalars = tuple(place for place, kind in enumerate(kinds) if kind == "float")
         self._decides = next((place for place, kind in enumerate(kinds) if kind.startswith("Reals")), 0)
         self._counter = next((place for place, kind in enumerate(kinds) if kind == "Start"), None)
-        self._arrays = tuple(place for place, kind in enumerate(kinds) if kind.endswith("d"))
+        # What says how much work there is. Of a table a few rows are read, however large it is.
+        names = [name for name, _ in self.annotations]
+        self._arrays = tuple(i for i, kind in enumerate(kinds) if kind.endswith("d") and names[i] not in TABLES)
         # Rows that add to the same place are safe on CUDA, where the addition is atomic, and one after another here.
         self._divisible = "atomic_add" not in body.__code__.co_names
         self._single: Any = None

@@ -39,7 +39,7 @@ def murmur3(key: Real, seed: Real) -> Real:
 def sparse_linear(
     k: int,
     y: Reals2d,
-    weights: Reals1d,
+    table: Reals1d,
     bias: Reals1d,
     places: Int64s2d,
     keys: UInt64s1d,
@@ -66,7 +66,7 @@ def sparse_linear(
             places[i, 1] = b
         value = values[i]
         for j in range(lane(), row.shape[0], lanes()):
-            row[j] += value * (weights[a + j * step] + weights[b + j * step])
+            row[j] += value * (table[a + j * step] + table[b + j * step])
     for j in range(lane(), row.shape[0], lanes()):
         row[j] += bias[j]
 
@@ -75,15 +75,15 @@ def sparse_linear(
 def backprop_sparse_linear(
     k: int,
     dy: Reals2d,
-    d_weights: Reals1d,
+    d_table: Reals1d,
     d_values: Reals1d,
-    weights: Reals1d,
+    table: Reals1d,
     places: Int64s2d,
     values: Reals1d,
     offsets: Int64s1d,
     step: int,
 ) -> None:
-    """Adds to d_weights, and gives the gradient of the values."""
+    """Adds to d_table, and gives the gradient of the values."""
     row = dy[k]
     for i in range(offsets[k], offsets[k + 1]):
         a, b = places[i, 0], places[i, 1]
@@ -91,9 +91,9 @@ def backprop_sparse_linear(
         total = ZERO
         for j in range(lane(), row.shape[0], lanes()):
             d = row[j]
-            total += d * (weights[a + j * step] + weights[b + j * step])
-            atomic_add(d_weights, a + j * step, d * value)
-            atomic_add(d_weights, b + j * step, d * value)
+            total += d * (table[a + j * step] + table[b + j * step])
+            atomic_add(d_table, a + j * step, d * value)
+            atomic_add(d_table, b + j * step, d * value)
         total = sum_lanes(total)
         if lane() == 0:
             d_values[i] = total
