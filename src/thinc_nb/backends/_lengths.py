@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import LengthsError
 from ..kernels import window as kernels
 from ..types import Ints1d
 from ._base import OpsBase, check_lengths, described
@@ -33,7 +34,7 @@ class LengthOps(OpsBase):
         else:
             sizes = self._ints(f"{what}: lengths", lengths, 1, "int64")
         if sequences is not None and len(sizes) != sequences:
-            raise ValueError(f"{what}: there are {sequences} sequences, but lengths is {described(sizes)}")
+            raise LengthsError(f"{what}: there are {sequences} sequences, but lengths is {described(sizes)}")
         if not len(sizes):
             if rows:
                 check_lengths(what, sizes, rows)
@@ -44,11 +45,11 @@ class LengthOps(OpsBase):
         lowest, highest, total = facts.tolist()[0]
         if highest * len(sizes) >= 2**62:
             # Their sum may have wrapped around.
-            raise ValueError(f"{what}: lengths must be those of arrays, got {highest}")
+            raise LengthsError(f"{what}: lengths must be those of arrays, got {highest}")
         if lowest < shortest:
             position = int((sizes < shortest).nonzero()[0][0])
             bound = "must not be negative" if shortest == 0 else f"must be at least {shortest}"
-            raise ValueError(f"{what}: lengths {bound}, got {int(sizes[position])} at position {position}")
+            raise LengthsError(f"{what}: lengths {bound}, got {int(sizes[position])} at position {position}")
         if rows is not None and total != rows:
             check_lengths(what, sizes, rows)
         return sizes, offsets
