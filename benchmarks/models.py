@@ -1,7 +1,7 @@
 """Whole models beside Thinc, PyTorch and torch.compile: times, ratios, and the share of what the products alone take.
 
     python benchmarks/models.py [--quick] [--only REGEX] [--threads 1,2] [--rounds 5] [--seconds 0.3]
-        [--no-compile] [--json FILE]
+        [--no-compile] [--memory] [--json FILE]
 
 Each library has a process of its own, and they measure one after the other in turn, so that a disturbance of the
 machine meets all: in each round every one runs its step for some time and gives the median; printed is the median of
@@ -98,6 +98,17 @@ def recorded(step: Callable[[], Any]) -> list[tuple[Any, Any, Any]]:
     return products
 
 
+def peak_memory(step: Callable[[], Any]) -> float:
+    """The largest resident memory of this process, in bytes, in ten of the first steps. Linux only."""
+    Path("/proc/self/clear_refs").write_text("5")
+    for _ in range(10):
+        step()
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    if found is None:
+        raise RuntimeError("this system does not say how much memory was used")
+    return 1024.0 * int(found[1])
+
+
 def serve(library: str) -> None:
     """Answer lines of standard input, JSON of name, what and seconds, with the median time of a step."""
     subject = Subject(library)
@@ -105,6 +116,9 @@ def serve(library: str) -> None:
     sys.stdout = sys.stderr
     for line in sys.stdin:
         name, what, seconds = json.loads(line)
+        if what == "memory":
+            print(json.dumps(peak_memory(subject.call(name, "train"))), file=answers, flush=True)
+            continue
         step = subject.call(name, what)
         for _ in range(1 if seconds else WARM_STEPS):
             step()
@@ -206,6 +220,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.3, help="of each library in each round")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out: it takes minutes to start")
+    parser.add_argument("--memory", action="store_true", help="the peak memory of training instead of times (Linux)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured there too")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -214,6 +229,12 @@ def main() -> None:
         return
     packages = [f"{name} {version(name)}" for name in ("numpy", "numba", "thinc", "torch") if find_spec(name)]
     print(f"Python {platform.python_version()}, {', '.join(packages)}; {platform.platform()}, {processors} processors")
+    if options.memory:
+        for name in filter(re.compile(options.only).search, NAMES):
+            with processes(processors, not options.no_compile) as started:
+                peaks = [f"{process.library} {process.seconds(name, 'memory', 0.0) / 1e6:.0f}" for process in started]
+            print(f"{name}: peak memory in MB: {', '.join(peaks)}", flush=True)
+        return
     rounds, seconds = (1, 0.05) if options.quick else (options.rounds, options.seconds)
     results = []
     for threads in map(int, options.threads.split(",")):
