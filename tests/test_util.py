@@ -60,19 +60,6 @@ def test_bad_seed_changes_nothing(seed: int) -> None:
     assert number == random.random()
 
 
-def test_seed_reaches_torch_only_if_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    seeds: list[int] = []
-    torch = types.SimpleNamespace(manual_seed=seeds.append)
-    monkeypatch.setitem(vars(compat), "torch", torch)
-    monkeypatch.setitem(vars(compat), "has_torch_cuda_gpu", False)
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
-    util.fix_random_seed(5)
-    assert seeds == []
-    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
-    util.fix_random_seed(5)
-    assert seeds == [5]
-
-
 def without_gpu(monkeypatch: pytest.MonkeyPatch, **known: Any) -> None:
     nothing = {"cupy": None, "has_cupy": False, "has_cupy_gpu": False, "has_gpu": False, "has_torch_mps": False}
     for name, value in {**nothing, **known}.items():

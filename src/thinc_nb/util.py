@@ -43,6 +43,7 @@ from ._interop import (
     xp2tensorflow,
     xp2torch,
 )
+from ._late_seeds import seed_now_or_on_import
 from ._validation import DATA_VALIDATION, DataValidationError, data_validation, validate_fwd_input_output
 from .types import ArgsKwargs, ArrayXd, FloatsXd, IntsXd, Padded, Ragged
 
@@ -78,19 +79,27 @@ if not TYPE_CHECKING:
 
 
 def fix_random_seed(seed: int = 0) -> None:
-    """Seed random, numpy.random, and torch and cupy if they have been imported.
+    """Seed random, numpy.random, torch and cupy; the last two, where they have not been imported yet, when they are.
 
     Dropout draws from numpy.random, so it is seeded too. ValueError for a seed outside 0 to 2³² - 1.
     """
     np.random.seed(seed)
     random.seed(seed)
-    if "torch" in sys.modules and compat.torch is not None:
-        compat.torch.manual_seed(seed)
-        if compat.has_torch_cuda_gpu:
-            compat.torch.cuda.manual_seed_all(seed)
-            compat.torch.backends.cudnn.deterministic = True
-            compat.torch.backends.cudnn.benchmark = False
-    if "cupy" in sys.modules and compat.has_cupy_gpu:
+    seed_now_or_on_import("torch", lambda: _seed_torch(seed))
+    seed_now_or_on_import("cupy", lambda: _seed_cupy(seed))
+
+
+def _seed_torch(seed: int) -> None:
+    torch: Any = sys.modules["torch"]
+    torch.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+
+
+def _seed_cupy(seed: int) -> None:
+    if compat.has_cupy_gpu:
         compat.cupy.random.seed(seed)
 
 
