@@ -95,7 +95,7 @@ test-cuda-sim: $(VENV)/test.stamp
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m "cuda_sim and not slow" tests/cuda_sim
 
 test-all: $(VENV)/test.stamp
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not peer and not gpu"
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not peer and not gpu and not spacy"
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m cuda_sim tests/cuda_sim
 
 test-peer: $(PEER)/peer.stamp

@@ -229,7 +229,7 @@ def _config_errors(path: Path) -> Iterator[None]:
         parent = [err.parent] if err.parent else []
         problems = [
             ": ".join([" -> ".join([*parent, *map(str, problem.get("loc", ()))]), str(problem.get("msg"))]).strip(": ")
-            for problem in err.errors
+            for problem in err.errors or ()
         ]
         raise CommandError("; ".join(problems) or err.desc or "not a valid config", path=path) from err
     except (ValueError, TypeError) as err:
