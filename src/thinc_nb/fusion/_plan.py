@@ -35,18 +35,22 @@ class Step(Protocol):
     @property
     def form(self) -> str:
         """Its name."""
+        ...
 
     @property
     def kernels(self) -> tuple[str, ...]:
         """The compiled kernels that it uses, by name."""
+        ...
 
     @property
     def nodes(self) -> Sequence[Node]:
         """The nodes inside those that it was matched against."""
+        ...
 
     @property
     def length(self) -> int:
         """How many of the nodes that it was matched against it covers."""
+        ...
 
     def run(self, X: Any, is_train: bool) -> Result | None:
         """Output and callback as the nodes would give them; None, with nothing done, to let them run one by one."""
