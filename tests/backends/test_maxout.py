@@ -34,6 +34,16 @@ def test_inf_counts_as_a_number_and_nan_only_as_the_first_piece():
     np.testing.assert_array_equal(which, [[1, 0, 2, 0]])
 
 
+@pytest.mark.parametrize("pieces", [2, 3, 4, 5])
+def test_gradients_that_are_no_numbers_reach_one_piece_only(pieces):
+    dY = np.array([[np.inf, -np.inf, np.nan, -0.0]], dtype="float32")
+    which = np.array([[0, pieces - 1, 1, 1]], dtype="int32")
+    expected = np.zeros((1, 4, pieces), dtype="float32")
+    expected[0, np.arange(4), which[0]] = dY[0]
+    dX = ops.backprop_maxout(dY, which, pieces)
+    np.testing.assert_array_equal(dX.view("int32"), expected.view("int32"))
+
+
 def test_what_lies_outside_is_refused():
     with pytest.raises(IndexError, match="at least one piece"):
         ops.maxout(np.zeros((2, 3, 0), dtype="f"))

@@ -93,11 +93,13 @@ def test_layer_norm_sums_the_batch_in_blocks_of_the_device():
 
 
 def test_maxout():
-    for pieces, kernel in ((2, maxout.maxout_2), (3, maxout.maxout_3)):
+    for pieces, kernel in ((2, maxout.maxout_2), (3, maxout.maxout_3), (4, maxout.maxout_4)):
         agree(kernel, np.zeros(20, "f"), np.zeros(20, "i"), reals(20 * pieces), written=(0, 1))
     x = reals(3, 5, 4)
     agree(maxout.maxout, np.zeros((3, 5), "f"), np.zeros((3, 5), "i"), x, written=(0, 1))
     which = x.argmax(axis=2).astype("i").reshape(-1)
+    bits, pairs = reals(15).view("int32"), np.ones(15, "uint64")
+    agree(maxout.backprop_maxout_2, bits, which % 2, pairs, written=(2,))
     agree(maxout.backprop_maxout, reals(15), which, np.ones(60, "f"), 4, written=(2,))
 
 

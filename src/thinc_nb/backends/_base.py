@@ -66,10 +66,10 @@ class OpsBase:
         if X.dtype != dtype:
             if X.dtype.kind not in "iub" and X.size:
                 raise TypeError(f"{what} must hold integers, got {described(X)}")
-            limits = np.iinfo(dtype)
-            narrower = X.size and X.dtype.kind in "iu" and not np.can_cast(X.dtype, dtype)
-            if narrower and (int(X.max()) > limits.max or int(X.min()) < limits.min):
-                raise OverflowError(f"{what} has values that do not fit into {dtype}")
+            if X.size and X.dtype.kind in "iu" and not np.can_cast(X.dtype, dtype):
+                limits = np.iinfo(dtype)
+                if int(X.max()) > limits.max or int(X.min()) < limits.min:
+                    raise OverflowError(f"{what} has values that do not fit into {dtype}")
             X = X.astype(dtype)
         return X if X.flags.c_contiguous else self.xp.ascontiguousarray(X)
 

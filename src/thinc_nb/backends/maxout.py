@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..kernels import maxout as kernels
 from ..types import Floats2d, Floats3d, Ints2d
 from ._base import OpsBase, check_indices, check_integer, described
+
+FORWARD = {2: kernels.maxout_2, 3: kernels.maxout_3, 4: kernels.maxout_4}
+"""Kernels for the numbers of pieces that models have."""
 
 
 class MaxoutOps(OpsBase):
@@ -21,12 +26,11 @@ class MaxoutOps(OpsBase):
             raise IndexError(f"maxout: X must have at least one piece, got {described(X)}")
         best = self._empty((batch, units), X.dtype)
         which = self._empty((batch, units), "int32")
-        if pieces == 3:
-            kernels.maxout_3(best.reshape(-1), which.reshape(-1), X.reshape(-1))
-        elif pieces == 2:
-            kernels.maxout_2(best.reshape(-1), which.reshape(-1), X.reshape(-1))
-        else:
+        few = FORWARD.get(pieces)
+        if few is None:
             kernels.maxout(best, which, X)
+        else:
+            few(best.reshape(-1), which.reshape(-1), X.reshape(-1))
         return best, which
 
     def backprop_maxout(self, dY: Floats2d, which: Ints2d, P: int) -> Floats3d:
@@ -38,5 +42,8 @@ class MaxoutOps(OpsBase):
             raise ValueError(f"backprop_maxout: dY is {described(dY)}, but which is {described(which)}")
         check_indices("backprop_maxout: which", pieces, P, "pieces")
         dX: Floats3d = self._empty((*dY.shape, P), dY.dtype)
-        kernels.backprop_maxout(dY.reshape(-1), pieces.reshape(-1), dX.reshape(-1), P)
+        if P == 2 and dY.dtype.char == "f" and sys.byteorder == "little":
+            kernels.backprop_maxout_2(dY.reshape(-1).view("int32"), pieces.reshape(-1), dX.reshape(-1).view("uint64"))
+        else:
+            kernels.backprop_maxout(dY.reshape(-1), pieces.reshape(-1), dX.reshape(-1), P)
         return dX

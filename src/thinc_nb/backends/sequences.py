@@ -46,6 +46,10 @@ class SequenceOps(OpsBase):
         in more than length and dtype.
         """
         pad = check_integer("flatten: pad", pad, -(2**31))
+        if pad <= 0 and dtype is None and isinstance(X, (list, tuple)):
+            joined = self._joined(X)
+            if joined is not None:
+                return joined
         wanted = None if dtype is None else _dtype("flatten: dtype", dtype)
         sequences = [] if X is None else _arrays("flatten: X", X)
         if not sequences:
@@ -79,6 +83,19 @@ class SequenceOps(OpsBase):
             raise ValueError(
                 f"flatten: sequences must differ in length only, got {described(first)} and {described(other)}"
             ) from error
+
+    def _joined(self, arrays: Sequence[Any]) -> Any:
+        """The usual case of `flatten`, arrays of one dtype, with few questions; None if it is another case.
+
+        There are many short sequences in a batch, and each question takes as long as copying some of them.
+        """
+        if set(map(type, arrays)) != {np.ndarray} or arrays[0].ndim != 2 or arrays[0].dtype.hasobject:
+            return None
+        try:
+            out = self._empty((sum(map(len, arrays)), arrays[0].shape[1]), arrays[0].dtype)
+            return np.concatenate(arrays, out=out, casting="no")
+        except (ValueError, TypeError):
+            return None
 
     def unflatten(self, X: ArrayT, lengths: Ints1d | Sequence[int], pad: int = 0) -> list[ArrayT]:
         """The inverse of flatten: (n, …) → one array (length, …) for each length. They are views of X.

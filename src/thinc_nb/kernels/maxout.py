@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ._compile import blockwise, elementwise, rowwise
-from ._words import Int32s1d, Int32s2d, Reals1d, Reals2d, Reals3d, lane, lanes, sync_lanes
+from ._words import Int32s1d, Int32s2d, Reals1d, Reals2d, Reals3d, UInt64s1d, lane, lanes, sync_lanes
 
 i32, u32, u64 = np.int32, np.uint32, np.uint64
 ZERO = 0.0
-ONE_INDEX, TWO_INDEX = np.int32(1), np.int32(2)
-NO_INDEX = np.int32(0)
+HALF = np.uint64(32)
+NO_INDEX, ONE_INDEX, TWO_INDEX, THREE_INDEX = np.int32(0), np.int32(1), np.int32(2), np.int32(3)
 
 
 @elementwise
@@ -38,6 +38,26 @@ def maxout_3(i: int, best: Reals1d, which: Int32s1d, x: Reals1d) -> None:
     which[i] = w
 
 
+@elementwise
+def maxout_4(i: int, best: Reals1d, which: Int32s1d, x: Reals1d) -> None:
+    a = x[4 * i]
+    b = x[4 * i + 1]
+    c = x[4 * i + 2]
+    d = x[4 * i + 3]
+    w = NO_INDEX
+    if b > a:
+        a = b
+        w = ONE_INDEX
+    if c > a:
+        a = c
+        w = TWO_INDEX
+    if d > a:
+        a = d
+        w = THREE_INDEX
+    best[i] = a
+    which[i] = w
+
+
 @rowwise
 def maxout(r: int, best: Reals2d, which: Int32s2d, x: Reals3d) -> None:
     # Any number of pieces. The place is chosen by arithmetic: chosen together with the value it becomes a branch, which
@@ -51,6 +71,12 @@ def maxout(r: int, best: Reals2d, which: Int32s2d, x: Reals3d) -> None:
             top = v if v > top else top
         largest[j] = top
         place[j] = w
+
+
+@elementwise
+def backprop_maxout_2(i: int, dy_bits: Int32s1d, which: Int32s1d, pairs: UInt64s1d) -> None:
+    # Both pieces of a unit in one store: the gradient's 32 bits, shifted to where they belong.
+    pairs[i] = u64(u32(dy_bits[i])) << (u64(u32(which[i])) * HALF)
 
 
 # A block of units is zeroed and then written to while it is in the nearest cache. Unsigned places: for signed ones
