@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from thinc_nb.backends import NumpyOps
+from thinc_nb.kernels import _threads
 
 ops = NumpyOps()
 
@@ -222,3 +223,21 @@ def test_a_gradient_that_does_not_fit_is_refused():
         ops.backprop_lstm(Y, [2, 1], params, (*state[:2], state[0][..., :2], *state[3:]))
     with pytest.raises(TypeError, match="backprop_lstm: lengths must be a list or an array of integers"):
         ops.backprop_lstm(Y, np.array([1.5, 1.5]), params, state)
+
+
+@pytest.mark.parametrize("sequences", [40, 2000])
+def test_directions_in_threads_give_the_same_bits(monkeypatch, sequences):
+    rng = np.random.default_rng(0)
+    nI, nO = 8, 64
+    sizes = np.array([sequences, sequences // 2, 1], dtype="int32")
+    X = rng.standard_normal((sizes.sum(), nI)).astype("f")
+    params = rng.standard_normal(2 * 4 * nO * (nI + nO + 2)).astype("f") * 0.1
+    initial = rng.standard_normal((1, 2, nO)).astype("f")
+    results = []
+    for threads in (1, 2):
+        monkeypatch.setattr(_threads, "num_threads", threads)
+        Y, state = NumpyOps().lstm_forward_training(params, initial, initial, X, sizes)
+        results.append([Y.copy(), *NumpyOps().backprop_lstm(np.ones_like(Y), sizes, params, state)])
+        assert np.array_equal(Y, NumpyOps().lstm_forward_inference(params, initial, initial, X, sizes))
+    for one, two in zip(*results, strict=True):
+        assert np.array_equal(one, two)

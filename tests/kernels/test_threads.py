@@ -145,3 +145,17 @@ def test_the_environment_sets_the_number(value, shown):
     env = {**os.environ, "THINC_NB_NUM_THREADS": value}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert shown in done.stdout + done.stderr
+
+
+def test_work_inside_of_work_does_not_wait_for_itself():
+    workers = Workers()
+    done: list[tuple[int, int]] = []
+
+    def inner(start: int, stop: int) -> None:
+        done.append((start, stop))
+
+    def outer(start: int, stop: int) -> None:
+        workers.run(inner, [(start, start + 1), (start + 1, stop)])
+
+    workers.run(outer, [(0, 2), (2, 4)])
+    assert sorted(done) == [(0, 1), (1, 2), (2, 3), (3, 4)]

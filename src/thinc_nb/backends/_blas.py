@@ -26,6 +26,8 @@ MIN_OPERATIONS = 20_000_000
 """Multiplications in a part of a product (0.2 ms on the development machine)."""
 MAX_TINY = 1 << 16
 """Multiplications for which BLAS uses one thread of itself: asking it to takes as long as they do."""
+MAX_TINY_VECTOR = 9000
+"""The same for a product with a vector."""
 MAX_PARTS = 16
 PATIENCE = 30.0
 """Seconds that a fork waits for products that are under way."""
@@ -41,7 +43,7 @@ def matmul(a: Any, b: Any, out: Any) -> None:
     """
     rows, columns = out.shape
     inner = a.shape[1]
-    if rows * columns * inner <= MAX_TINY:
+    if rows * columns * inner <= (MAX_TINY if rows > 1 and columns > 1 else MAX_TINY_VECTOR):
         np.matmul(a, b, out=out)
         return
     with _SINGLE:
@@ -120,11 +122,16 @@ class _SingleThreaded:
 
     def __enter__(self) -> None:
         thread = threading.get_ident()
+        inside = self._inside.get(thread)
+        if inside is not None:
+            # No lock: no other thread touches this entry.
+            self._inside[thread] = inside + 1
+            return
         with self._lock:
-            while self._closed and thread not in self._inside:
+            while self._closed:
                 self._lock.wait()
             alone = not self._inside
-            self._inside[thread] = self._inside.get(thread, 0) + 1
+            self._inside[thread] = 1
             if alone:
                 counts = [(library, library.get()) for library in _libraries()]
                 self._before = [(library, count) for library, count in counts if count != 1]
@@ -135,10 +142,11 @@ class _SingleThreaded:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         thread = threading.get_ident()
+        inside = self._inside[thread]
+        if inside > 1:
+            self._inside[thread] = inside - 1
+            return
         with self._lock:
-            if self._inside[thread] > 1:
-                self._inside[thread] -= 1
-                return
             del self._inside[thread]
             if not self._inside:
                 self.restore()
@@ -165,6 +173,11 @@ class _SingleThreaded:
 
 
 _SINGLE = _SingleThreaded()
+
+
+def single_threaded() -> _SingleThreaded:
+    """A block in which BLAS has one thread: around many small products, which then need not ask for it themselves."""
+    return _SINGLE
 
 
 def _close() -> None:

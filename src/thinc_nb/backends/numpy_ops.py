@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from ..kernels import _threads
 from ..types import DeviceTypes
 from . import _blas, _memory
 from .ops import Ops
+
+MIN_STEP = 500_000
+"""Multiplications in a step of an LSTM (10 µs) from which its two directions run at the same time."""
 
 
 class NumpyOps(Ops):
@@ -47,6 +52,20 @@ class NumpyOps(Ops):
 
     def _matmul(self, a: Any, b: Any, out: Any) -> None:
         _blas.matmul(a, b, out)
+
+    def _each_way(self, walk: Callable[[int], None], dirs: int, sequences: int, nO: int) -> None:
+        def work(first: int, last: int) -> None:
+            with _blas.single_threaded():
+                for way in range(first, last):
+                    walk(way)
+
+        operations, elements = sequences * 4 * nO * nO, sequences * 4 * nO
+        # Where a step is so large that its parts go to the threads, directions take turns.
+        fits = operations < 2 * _blas.MIN_OPERATIONS and elements < 2 * _threads.MIN_ELEMENTS
+        if dirs > 1 and _threads.num_threads > 1 and operations >= MIN_STEP and fits:
+            _threads.run(work, [(way, way + 1) for way in range(dirs)])
+        else:
+            work(0, dirs)
 
     def cblas(self) -> Any:
         """Thinc's compiled table of BLAS functions, for compiled code that calls through it.

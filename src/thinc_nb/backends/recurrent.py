@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,29 +63,36 @@ class RecurrentOps(OpsBase):
         d_layers = _layers("backprop_lstm", d_weights, (depth, dirs, nO), X.shape[1])
         for layer in reversed(range(depth)):
             inputs = self._side_by_side(Y[layer - 1]) if layer else X
+            gates = self._empty((dirs, *G.shape[2:]), d.dtype)
+            d_gates = [gates[way] for way in range(dirs)]
+            before = [self.xp.asarray(steps.rows_before(way)) for way in range(dirs)]
+
+            def backwards(
+                way: int, layer: int = layer, d: Any = d, d_gates: list[Any] = d_gates, before: list[Any] = before
+            ) -> None:
+                g, c, W_rec = G[layer, way], C[layer, way], layers[layer][way].W_rec
+                c_before = _state_before(c, before[way], H0[layer, way])
+                own = self.xp.ascontiguousarray(d[:, way * nO : (way + 1) * nO])
+                d_y, d_c = self.xp.zeros((2, steps.sequences, nO), dtype=d.dtype)
+                d_g, matmul = d_gates[way], self._matmul
+                for start, end in reversed(list(steps.walk(way))):
+                    at, d_now = slice(start, end), d_g[start:end]
+                    kernels.backprop_lstm_step(d_now, own[at], d_y, d_c, g[at], c[at], c_before[at])
+                    matmul(d_now, W_rec, out=d_y[: end - start])
+
+            self._each_way(backwards, dirs, steps.sequences, nO)
             d_inputs = self._empty(inputs.shape, d.dtype)
             for way in range(dirs):
                 given, wanted = layers[layer][way], d_layers[layer][way]
-                before = self.xp.asarray(steps.rows_before(way))
-                c_before = _state_before(C[layer, way], before, H0[layer, way])
-                y_before = _state_before(Y[layer, way], before, C0[layer, way])
-                own = self.xp.ascontiguousarray(d[:, way * nO : (way + 1) * nO])
-                d_gates = self._empty(G.shape[2:], d.dtype)
-                d_y, d_c = self.xp.zeros((2, steps.sequences, nO), dtype=d.dtype)
-                for start, end in reversed(list(steps.walk(way))):
-                    at, size = slice(start, end), end - start
-                    kernels.backprop_lstm_step(
-                        d_gates[at], own[at], d_y, d_c, G[layer, way, at], C[layer, way, at], c_before[at]
-                    )
-                    self._matmul(d_gates[at], given.W_rec, out=d_y[:size])
-                self._matmul(d_gates.T, inputs, out=wanted.W_in)
-                self._matmul(d_gates.T, y_before, out=wanted.W_rec)
-                d_gates.sum(axis=0, out=wanted.b_in)
+                self._matmul(d_gates[way].T, inputs, out=wanted.W_in)
+                y_before = _state_before(Y[layer, way], before[way], C0[layer, way])
+                self._matmul(d_gates[way].T, y_before, out=wanted.W_rec)
+                d_gates[way].sum(axis=0, out=wanted.b_in)
                 wanted.b_rec[...] = wanted.b_in
-                if way == 0:
-                    self._matmul(d_gates, given.W_in, out=d_inputs)
-                else:
-                    d_inputs += d_gates @ given.W_in
+                part = self._empty(inputs.shape, d.dtype) if way else d_inputs
+                self._matmul(d_gates[way], given.W_in, out=part)
+                if way:
+                    d_inputs += part
             d = d_inputs
         return d, d_weights
 
@@ -106,32 +113,43 @@ class RecurrentOps(OpsBase):
             )
         layers = _layers(what, params, H0.shape, X.shape[1])
         steps = _Steps(f"{what}: size_at_t", size_at_t, len(X))
-        kept = (depth, dirs, len(X)) if keep else (1, 1, len(X))
-        Y = self._empty((depth if keep else 1, dirs, len(X), nO), X.dtype)
+        kept = (depth if keep else 1, dirs, len(X))
+        Y = self._empty((*kept, nO), X.dtype)
         G = self._empty((*kept, 4 * nO), X.dtype)
         C = self._empty((*kept, nO), X.dtype)
-        recurrent = self._empty((steps.sequences, 4 * nO), X.dtype)
         outputs = X
         for layer in range(depth):
-            inputs = outputs
+            inputs, ways = outputs, layers[layer]
+            y = Y[layer if keep else 0]
+            gates, c = (G[layer], C[layer]) if keep else (G[0], C[0])
             for way in range(dirs):
-                weights = layers[layer][way]
-                y = Y[layer if keep else 0, way]
-                gates, c = (G[layer, way], C[layer, way]) if keep else (G[0, 0], C[0, 0])
-                self._matmul(inputs, weights.W_in.T, out=gates)
-                gates += weights.b_in + weights.b_rec
+                self._matmul(inputs, ways[way].W_in.T, out=gates[way])
+                gates[way] += ways[way].b_in + ways[way].b_rec
+
+            def forwards(
+                way: int, layer: int = layer, ways: list[_Weights] = ways, y: Any = y, gates: Any = gates, c: Any = c
+            ) -> None:
                 # BLAS reads this side by rows: a third faster, for products this small.
-                W_rec = self.xp.ascontiguousarray(weights.W_rec.T)
+                W_rec = self.xp.ascontiguousarray(ways[way].W_rec.T)
                 # Every sequence has its states here: those before its first step until then.
                 hidden, cell = self._empty((2, steps.sequences, nO), X.dtype)
                 hidden[...] = C0[layer, way]
                 cell[...] = H0[layer, way]
+                recurrent = self._empty((steps.sequences, 4 * nO), X.dtype)
+                own_y, own_c, own_gates, matmul = y[way], c[way], gates[way], self._matmul
                 for start, end in steps.walk(way):
-                    at, size = slice(start, end), end - start
-                    self._matmul(hidden[:size], W_rec, out=recurrent[:size])
-                    kernels.lstm_step(y[at], c[at], gates[at], hidden, cell, recurrent)
+                    size = end - start
+                    matmul(hidden[:size], W_rec, out=recurrent[:size])
+                    kernels.lstm_step(own_y[start:end], own_c[start:end], own_gates[start:end], hidden, cell, recurrent)
+
+            self._each_way(forwards, dirs, steps.sequences, nO)
             outputs = self._side_by_side(Y[layer if keep else 0])
         return outputs, (Y, G, C, X, H0, C0)
+
+    def _each_way(self, walk: Callable[[int], None], dirs: int, sequences: int, nO: int) -> None:
+        """Call with each direction; NumpyOps has a thread for each."""
+        for way in range(dirs):
+            walk(way)
 
     def _forward_state(self, fwd_state: Any) -> list[Any]:
         """What lstm_forward_training returned: nothing else has arrays whose shapes fit like that."""

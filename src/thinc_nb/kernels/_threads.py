@@ -59,9 +59,15 @@ class Workers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._queues: list[SimpleQueue[_Task]] = []
+        self._idents: set[int] = set()
 
     def run(self, call: Callable[[int, int], None], ranges: list[tuple[int, int]]) -> None:
         """Call with each of the ranges, the first one here, and return when all are done. Raises what a call raised."""
+        if threading.get_ident() in self._idents:
+            # Work inside of work: the queue that it would wait for may be its own.
+            for start, stop in ranges:
+                call(start, stop)
+            return
         waiting = [_Task(call, start, stop) for start, stop in ranges[1:]]
         for task, queue in zip(waiting, self._started(len(waiting)), strict=True):
             queue.put(task)
@@ -78,7 +84,10 @@ class Workers:
         with self._lock:
             while len(self._queues) < count:
                 queue: SimpleQueue[_Task] = SimpleQueue()
-                threading.Thread(target=_work, args=(queue,), name="thinc_nb", daemon=True).start()
+                thread = threading.Thread(target=_work, args=(queue,), name="thinc_nb", daemon=True)
+                thread.start()
+                if thread.ident is not None:
+                    self._idents.add(thread.ident)
                 self._queues.append(queue)
             return self._queues[:count]
 

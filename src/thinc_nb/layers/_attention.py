@@ -24,7 +24,7 @@ def attend(
     X = check_rows(model, X, Q)
     K, backprop_key = (X, None) if transform is None else transform(X)
     K = check_rows(model, K, Q)
-    scores: Any = (K @ Q).reshape((len(K), 1))
+    scores: Any = ops.gemm(K, Q.reshape((-1, 1)))
     attention = ops.softmax_sequences(scores, lengths)
     Y: Any = X * attention
 
@@ -33,7 +33,7 @@ def attend(
         check_gradient(model, dY, Y)
         d_attention = (dY * X).sum(axis=1, keepdims=True)
         d_scores = ops.backprop_softmax_sequences(d_attention, attention, lengths)
-        model.inc_grad("Q", d_scores[:, 0] @ K)
+        model.inc_grad("Q", ops.gemm(d_scores, K, trans1=True)[0])
         dX: Any = dY * attention
         dK = d_scores * Q
         dX += dK if backprop_key is None else backprop_key(dK)
