@@ -57,7 +57,7 @@ def result_of(
     default: Type,
     *,
     is_checked: bool = False,
-    labels: Sequence[str] | None = None,
+    labels: Sequence[rules.Label] | None = None,
 ) -> Type:
     """The type of what a call gives; its widths are kept beside the expression. is_checked: mypy has seen the types."""
     match treatment.way:
@@ -88,7 +88,7 @@ def _node(report: Report) -> Node:
 
 
 def _combined(
-    treatment: Treatment, report: Report, arguments: Sequence[Argument], labels: Sequence[str] | None
+    treatment: Treatment, report: Report, arguments: Sequence[Argument], labels: Sequence[rules.Label] | None
 ) -> Type:
     layers = read_layers(report, arguments)
     if layers is None:
@@ -162,9 +162,10 @@ def _same(treatment: Treatment, report: Report, arguments: Sequence[Argument], d
 def _item(treatment: Treatment, arguments: Sequence[Argument]) -> CallableType:
     """The signature, of several the first that has a place for each argument."""
     items = treatment.callee.items
-    for item in items:
-        if len(list(bound_arguments(item, arguments))) >= len(arguments):
-            return item
+    if len(items) > 1:
+        for item in items:
+            if len(list(bound_arguments(item, arguments))) >= len(arguments):
+                return item
     return items[0]
 
 

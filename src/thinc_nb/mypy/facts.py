@@ -7,23 +7,18 @@ from a table, and passes over nodes that the table does not know.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from mypy.checker import TypeChecker
 from mypy.nodes import (
     ARG_STAR,
-    AssignmentExpr,
     AssignmentStmt,
     CallExpr,
     Decorator,
-    DelStmt,
     Expression,
-    ForStmt,
-    FuncDef,
     FuncItem,
     IntExpr,
-    LambdaExpr,
     ListExpr,
     MemberExpr,
     MypyFile,
@@ -34,16 +29,16 @@ from mypy.nodes import (
     RefExpr,
     StarExpr,
     TempNode,
-    TryStmt,
     TupleExpr,
+    TypeInfo,
     UnaryExpr,
     Var,
     WithStmt,
 )
-from mypy.types import CallableType, Instance, LiteralType, get_proper_type
+from mypy.types import CallableType, Instance, LiteralType, Type, get_proper_type
 from typing_extensions import TypeIs
 
-from mypy import nodes, patterns
+from mypy import nodes
 
 from .names import DEFINE_OPERATORS, OPERATORS, REDUCE
 from .widths import Dim
@@ -95,6 +90,7 @@ _CHILDREN: Final[dict[str, tuple[str, ...]]] = {
     "SequencePattern": ("patterns",),
 }
 
+_LEAVES: Final = frozenset({IntExpr, nodes.StrExpr, nodes.FloatExpr, nodes.PassStmt, str})
 _SYMBOLS: Final = frozenset(OPERATORS.values())
 _MAX_DEPTH: Final = 16
 """How many names and operations are followed to find a number."""
@@ -107,11 +103,22 @@ class Scope(NamedTuple):
     is_certain: bool = True  # whether nobody else can have bound others
 
 
+class Kept:
+    """Types that are asked for at each call, kept while one file is checked."""
+
+    def __init__(self) -> None:
+        self.infos: dict[str, TypeInfo] = {}
+        self.widths: dict[int, Type] = {}
+        self.places: dict[TypeInfo, list[int]] = {}
+        self.any_model: Type | None = None
+
+
 class Facts:
     """What one file says, and the widths (nI, nO) that the plugin found for the expressions in it that make models."""
 
     def __init__(self, tree: MypyFile) -> None:
         self.defs = tree.defs
+        self.kept = Kept()
         self._prefix = f"{tree.fullname}."
         self.scopes: dict[Node, Scope] = {}
         self.widths: dict[Node, tuple[Dim, Dim]] = {}
@@ -120,12 +127,45 @@ class Facts:
         self._assigned: dict[Var, Expression | None] = {}
         self._scope = Scope()
         self._binds_elsewhere = False
-        self._walk(tree.defs)
+        # By the name of the class: a match statement would take most of the plugin's time.
+        self._notes: dict[str, Callable[[Any], bool | None]] = {
+            "AsPattern": lambda node: self._forget(node.name),
+            "AssignmentExpr": lambda node: self._bind(node.target, node.value),
+            "AssignmentStmt": self._note_assignment,
+            "CallExpr": self._note_call,
+            "Decorator": self._visit_decorated,
+            "DelStmt": lambda node: self._forget(node.expr),
+            "DictionaryComprehension": lambda node: self._forget(node.indices),
+            "ForStmt": lambda node: self._forget(node.index),
+            "FuncDef": self._visit_function,
+            "GeneratorExpr": lambda node: self._forget(node.indices),
+            "LambdaExpr": self._visit_function,
+            "MappingPattern": lambda node: self._forget(node.rest),
+            "MemberExpr": self._note_member,
+            "NameExpr": self._note_name,
+            "OpExpr": self._note_operation,
+            "OperatorAssignmentStmt": self._note_operator_assignment,
+            "StarredPattern": lambda node: self._forget(node.capture),
+            "TryStmt": lambda node: self._forget([name for name in node.vars if name is not None]),
+            "WithStmt": self._visit_with,
+        }
+        self._is_walked = False
+
+    def _read(self) -> None:
+        """Walk over the file, when the first question comes."""
+        if not self._is_walked:
+            self._is_walked = True
+            try:
+                self._walk(self.defs)
+            except RecursionError:  # an expression of thousands of parts: what was not seen may say otherwise
+                self.scopes.clear()
+                self._assigned.clear()
 
     def assigned(self, node: object) -> Expression | None:
         """What is assigned to a variable of this file, if that happens in one place."""
         if not isinstance(node, Var) or ("." in node.fullname and not node.fullname.startswith(self._prefix)):
             return None
+        self._read()
         return self._assigned.get(node)
 
     def constant_items(self, node: object) -> Expression | None:
@@ -137,82 +177,72 @@ class Facts:
 
     def scope(self, node: Node) -> Scope | None:
         """Which operators are bound around an operation; None if that is not known."""
+        self._read()
         scope = self.scopes.get(node) or (self.scopes.get(node.right) if isinstance(node, OpExpr) else None)
         return scope._replace(is_certain=False) if scope and self._binds_elsewhere else scope
 
     def _walk(self, item: Any) -> None:
-        if isinstance(item, (list, tuple)):
+        if item is None:
+            return
+        kind = type(item)
+        if kind is list or kind is tuple:
             for part in item:
                 self._walk(part)
+        elif kind in _LEAVES:
+            return
         elif isinstance(item, Node):
             self._visit(item)
 
     def _visit(self, node: Node) -> None:
-        match node:
-            case WithStmt():
-                self._visit_with(node)
-            case Decorator():
-                self._visit_decorated(node)
-            case FuncDef() | LambdaExpr():
-                self._visit_function(node)
-            case _:
-                self._note_binding(node)
-                self._note_use(node)
-                for name in _CHILDREN.get(type(node).__name__, ()):
-                    self._walk(getattr(node, name, None))
+        kind = type(node).__name__
+        note = self._notes.get(kind)
+        if note is not None and note(node):
+            return
+        for name in _CHILDREN.get(kind, ()):
+            self._walk(getattr(node, name, None))
 
-    def _note_binding(self, node: Node) -> None:
-        match node:
-            case AssignmentStmt() if not (isinstance(node.rvalue, TempNode) and node.rvalue.no_rhs):
-                for target in node.lvalues:
-                    self._bind(target, node.rvalue)
-            case OperatorAssignmentStmt():
-                # mypy checks a >>= b as an operation that is not in the tree.
-                self.scopes[node.rvalue] = self._scope
-                self._forget(node.lvalue)
-            case AssignmentExpr():
-                self._bind(node.target, node.value)
-            case DelStmt():
-                self._forget(node.expr)
-            case ForStmt():
-                self._forget(node.index)
-            case TryStmt():
-                self._forget([name for name in node.vars if name is not None])
-            case nodes.GeneratorExpr() | nodes.DictionaryComprehension():
-                self._forget(node.indices)
-            case patterns.AsPattern():
-                self._forget(node.name)
-            case patterns.StarredPattern():
-                self._forget(node.capture)
-            case patterns.MappingPattern():
-                self._forget(node.rest)
+    # What is noted of a node. Whether its children have been walked, too.
 
-    def _note_use(self, node: Node) -> None:
-        match node:
-            case OpExpr() if node.op in _SYMBOLS:
-                self.scopes[node] = self._scope
-            case NameExpr() if isinstance(node.node, Var):
-                self._uses[node.node] += 1
-            case CallExpr():
-                self._count_starred(node)
-            case MemberExpr() if node.name == DEFINE_OPERATORS:
-                self._binds_elsewhere = True
+    def _note_assignment(self, node: AssignmentStmt) -> None:
+        if not (isinstance(node.rvalue, TempNode) and node.rvalue.no_rhs):
+            for target in node.lvalues:
+                self._bind(target, node.rvalue)
 
-    def _count_starred(self, call: CallExpr) -> None:
+    def _note_operator_assignment(self, node: OperatorAssignmentStmt) -> None:
+        # mypy checks a >>= b as an operation that is not in the tree.
+        self.scopes[node.rvalue] = self._scope
+        self._forget(node.lvalue)
+
+    def _note_operation(self, node: OpExpr) -> None:
+        if node.op in _SYMBOLS:
+            self.scopes[node] = self._scope
+
+    def _note_name(self, node: NameExpr) -> None:
+        if isinstance(node.node, Var):
+            self._uses[node.node] += 1
+
+    def _note_member(self, node: MemberExpr) -> None:
+        if node.name == DEFINE_OPERATORS:
+            self._binds_elsewhere = True
+
+    def _note_call(self, call: CallExpr) -> None:
+        if ARG_STAR not in call.arg_kinds and len(call.args) not in (2, 3):
+            return
         is_reduce = isinstance(call.callee, RefExpr) and call.callee.fullname in REDUCE
         for arg, kind in zip(call.args, call.arg_kinds, strict=True):
             if isinstance(arg, NameExpr) and isinstance(arg.node, Var) and (kind == ARG_STAR or is_reduce):
                 self._starred_uses[arg.node] += 1
 
-    def _visit_with(self, node: WithStmt) -> None:
+    def _visit_with(self, node: WithStmt) -> bool:
         outer = self._scope
         for item, target in zip(node.expr, node.target, strict=True):
             self._forget(target)
             self._enter(item)
         self._walk(node.body)
         self._scope = outer
+        return True
 
-    def _visit_decorated(self, node: Decorator) -> None:
+    def _visit_decorated(self, node: Decorator) -> bool:
         outer = self._scope
         blocks = [d for d in node.decorators if _is_define_operators(d)]
         self._walk([d for d in node.decorators if d not in blocks])
@@ -220,8 +250,9 @@ class Facts:
             self._enter(block)
         self._visit_function(node.func, is_bound=bool(blocks))
         self._scope = outer
+        return True
 
-    def _visit_function(self, function: FuncItem, *, is_bound: bool = False) -> None:
+    def _visit_function(self, function: FuncItem, *, is_bound: bool = False) -> bool:
         """What surrounds a function need not surround its call."""
         outer = self._scope
         for argument in function.arguments:
@@ -231,6 +262,7 @@ class Facts:
             self._scope = outer._replace(is_certain=False)
         self._walk(function.body)
         self._scope = outer
+        return True
 
     def _enter(self, item: Expression) -> None:
         """Enter the context of a with statement. One that is not known may bind operators."""
@@ -281,18 +313,18 @@ def _is_define_operators(expr: Expression) -> TypeIs[CallExpr]:
 
 
 _KEPT: Final = 1024
-_facts: dict[int, tuple[MypyFile, Facts]] = {}
+_facts: dict[MypyFile, Facts] = {}
 
 
 def facts_of(api: TypeChecker) -> Facts:
     """The facts of the file that is being checked; anew after the daemon has changed the file's tree in place."""
     tree = api.tree
-    known = _facts.get(id(tree))
-    if known is None or known[0] is not tree or known[1].defs is not tree.defs:
+    known = _facts.get(tree)
+    if known is None or known.defs is not tree.defs:
         if len(_facts) >= _KEPT:
             _facts.clear()
-        known = _facts[id(tree)] = (tree, Facts(tree))
-    return known[1]
+        known = _facts[tree] = Facts(tree)
+    return known
 
 
 def int_value(expr: Expression | None, api: TypeChecker, depth: int = 0) -> int | None:

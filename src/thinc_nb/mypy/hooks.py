@@ -5,11 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from mypy.checker import TypeChecker
-from mypy.nodes import ARG_STAR, CallExpr, Expression, RefExpr
+from mypy.nodes import ARG_STAR, CallExpr, Expression, MypyFile, RefExpr
 from mypy.options import Options
 from mypy.plugin import (
     CheckerPluginInterface,
@@ -22,11 +23,15 @@ from mypy.plugin import (
 from mypy.types import FunctionLike, Type
 
 from .calls import called_partial, called_reduce, result_of
+from .facts import facts_of
 from .layers import Argument, Report, as_model
 from .names import MODEL, OPERATORS, PARTIAL, PARTIAL_CALL, REDUCE
 from .operators import operation
+from .signatures import Arguments, with_widths
 from .treatments import Treatment, Treatments
 
+_KEPT: Final = 4096
+_PASSED_OVER: Final = suppress(Exception)
 _ContextT = TypeVar("_ContextT", FunctionSigContext, FunctionContext, MethodContext)
 _ResultT = TypeVar("_ResultT")
 
@@ -37,30 +42,51 @@ class ThincNbPlugin(Plugin):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._treatments = Treatments(self.lookup_fully_qualified)
+        # mypy asks several times at each call: answers are kept until it reads a file.
+        self._hooks: dict[str, Callable[[FunctionContext], Type] | None] = {}
+        self._signature_hooks: dict[str, Callable[[FunctionSigContext], FunctionLike] | None] = {}
+        self._opened: dict[int, tuple[FunctionLike, FunctionLike]] = {}
 
     def report_config_data(self, ctx: ReportConfigContext) -> Any:
         """What cached results depend on: mypy itself only looks at the first file of a plugin."""
         return {"thinc_nb.mypy": _FINGERPRINT}
 
+    def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
+        """No more dependencies; but mypy has read a file, so what was kept may be old."""
+        self._treatments.forget()
+        for kept in (self._hooks, self._signature_hooks, self._opened):
+            kept.clear()
+        return []
+
     def get_function_signature_hook(self, fullname: str) -> Callable[[FunctionSigContext], FunctionLike] | None:
         """Combinators take anything here: their rules report what does not fit, once and readably."""
+        if fullname in self._signature_hooks:
+            return self._signature_hooks[fullname]
+        hook: Callable[[FunctionSigContext], FunctionLike] | None = None
         if fullname in REDUCE:
-            return _guarded(self._reduce_signature, _default_signature)
-        if "." not in fullname:  # a name inside a function
-            return _guarded(self._local_signature, _default_signature)
-        treatment = self._treatments.of(fullname)
-        if treatment is None or not treatment.is_open:
-            return None
-        return _guarded(lambda ctx: _opened(ctx, treatment), _default_signature)
+            hook = _guarded(self._reduce_signature, _default_signature)
+        elif "." not in fullname:  # a name inside a function
+            hook = _guarded(self._local_signature, _default_signature)
+        elif (treatment := self._treatments.of(fullname)) is not None and treatment.is_open:
+            hook = _guarded(partial(self._open, treatment), _default_signature)
+        if "." not in fullname or self._treatments.is_settled(fullname):
+            self._signature_hooks[fullname] = hook
+        return hook
 
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
         """The result of a call."""
+        if fullname in self._hooks:
+            return self._hooks[fullname]
+        hook: Callable[[FunctionContext], Type] | None = None
         if fullname in REDUCE:
-            return _guarded(self._reduce, _default_result)
-        if "." not in fullname:
-            return _guarded(self._local, _default_result)
-        treatment = self._treatments.of(fullname)
-        return None if treatment is None else _guarded(lambda ctx: _call(ctx, treatment), _default_result)
+            hook = _guarded(self._reduce, _default_result)
+        elif "." not in fullname:
+            hook = _guarded(self._local, _default_result)
+        elif (treatment := self._treatments.of(fullname)) is not None:
+            hook = _guarded(partial(_call, treatment), _default_result)
+        if "." not in fullname or self._treatments.is_settled(fullname):
+            self._hooks[fullname] = hook
+        return hook
 
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
         """The result of an operator between models, and of calling a partial."""
@@ -74,12 +100,23 @@ class ThincNbPlugin(Plugin):
 
     def _local_signature(self, ctx: FunctionSigContext) -> FunctionLike:
         treatment = self._treatments.of_type(ctx.default_signature)
-        return _opened(ctx, treatment) if treatment is not None and treatment.is_open else ctx.default_signature
+        if treatment is None or not treatment.is_open:
+            return ctx.default_signature
+        return self._open(treatment, ctx)
+
+    def _open(self, treatment: Treatment, ctx: FunctionSigContext) -> FunctionLike:
+        given = ctx.default_signature
+        known = self._opened.get(id(given))
+        if known is None or known[0] is not given:
+            if len(self._opened) >= _KEPT:
+                self._opened.clear()
+            known = self._opened[id(given)] = given, _opened(ctx, treatment)
+        return known[1]
 
     def _local(self, ctx: FunctionContext) -> Type:
         callee = getattr(ctx.context, "callee", None)
         treatment = self._treatments.of_expression(callee, _checker(ctx))
-        return ctx.default_return_type if treatment is None else _call(ctx, treatment)
+        return ctx.default_return_type if treatment is None else _call(treatment, ctx)
 
     def _reduce_signature(self, ctx: FunctionSigContext) -> FunctionLike:
         function = ctx.args[0][0] if ctx.args and ctx.args[0] else None
@@ -102,16 +139,23 @@ class ThincNbPlugin(Plugin):
         return treatment is not None and treatment.is_variadic
 
 
-def _call(ctx: FunctionContext, treatment: Treatment) -> Type:
+def _call(treatment: Treatment, ctx: FunctionContext) -> Type:
     if isinstance(ctx.context, CallExpr) and _is_partial(ctx.context.callee):
         return ctx.default_return_type  # mypy checks the arguments of a partial as a call
-    arguments: list[Argument] = []
+    api = _checker(ctx)
+    report = Report(api, treatment.name, ctx.context)
+    if treatment.sizes is not None and isinstance(ctx.context, CallExpr):
+        widths = treatment.sizes.of(api, ctx.args, ctx.arg_kinds)
+        if widths is not None:
+            facts_of(api).widths[ctx.context] = widths
+            return with_widths(report, ctx.default_return_type, widths)
+    arguments = Arguments(())
     for exprs, types, kinds, names in zip(ctx.args, ctx.arg_types, ctx.arg_kinds, ctx.arg_names, strict=True):
         for expr, typ, kind, name in zip(exprs, types, kinds, names, strict=True):
             # mypy gives a starred tuple once for each of its items.
             if kind != ARG_STAR or not arguments or arguments[-1].expr is not expr:
                 arguments.append(Argument(expr, typ, kind, name))
-    return result_of(treatment, Report(_checker(ctx), treatment.name, ctx.context), arguments, ctx.default_return_type)
+    return result_of(treatment, report, arguments, ctx.default_return_type)
 
 
 def _is_partial(callee: Expression) -> bool:
@@ -150,7 +194,7 @@ def _guarded(
     def guarded(ctx: _ContextT) -> _ResultT:
         if ctx.api.options.show_traceback:
             return hook(ctx)
-        with suppress(Exception):
+        with _PASSED_OVER:
             return hook(ctx)
         return fallback(ctx)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from mypy.checker import TypeChecker
 from mypy.errorcodes import ErrorCode
@@ -62,11 +62,23 @@ class Argument(NamedTuple):
     item: int | None = None  # which item of the tuple that expr is
 
 
+class Source(NamedTuple):
+    """An argument as it was written; only put into words for a message."""
+
+    expr: Expression
+    is_starred: bool = False
+    item: int | None = None
+
+    def __str__(self) -> str:
+        star, index = "*" if self.is_starred else "", "" if self.item is None else f"[{self.item}]"
+        return f"{star}{source_of(self.expr)}{index}"
+
+
 class Layer(NamedTuple):
     """A layer. An "endo" gives what it takes; "items" one of a list that it takes; a "seq" is lifted over sequences."""
 
     node: Context
-    text: str
+    text: Source | str
     kind: Kind
     takes: Type
     gives: Type
@@ -96,7 +108,7 @@ class Report:
 
     def model(self, layer: Layer) -> Type:
         """The type of a layer."""
-        widths = [width_type(self.api, layer.nI), width_type(self.api, layer.nO)]
+        widths = [self.width(layer.nI), self.width(layer.nO)]
         if layer.kind == "endo":
             return Instance(type_info(self.api, ENDO), [layer.takes, *widths])
         if layer.kind == "seq" and layer.rows is not None:
@@ -105,22 +117,40 @@ class Report:
             return Instance(type_info(self.api, FROM_LIST), widths)
         return Instance(type_info(self.api, MODEL), [layer.takes, layer.gives, *widths])
 
+    def width(self, dim: Dim) -> Type:
+        """The type argument for a width."""
+        if not isinstance(dim, int):
+            return any_type()
+        kept = facts_of(self.api).kept.widths
+        if dim not in kept:
+            kept[dim] = width_type(self.api, dim)
+        return kept[dim]
+
     def any_model(self) -> Type:
         """A model of which nothing is known."""
-        return Instance(type_info(self.api, MODEL), [any_type() for _ in range(4)])
+        kept = facts_of(self.api).kept
+        if kept.any_model is None:
+            kept.any_model = Instance(type_info(self.api, MODEL), [any_type() for _ in range(4)])
+        return kept.any_model
 
 
 def type_info(api: TypeChecker, fullname: str) -> TypeInfo:
     """A class by its name, in whatever module; TypeChecker.lookup_typeinfo only knows what the file imports."""
-    symbol = lookup_fully_qualified(fullname, api.modules)
-    if symbol is None or not isinstance(symbol.node, TypeInfo):
-        raise LookupError(fullname)
-    return symbol.node
+    infos = facts_of(api).kept.infos
+    if fullname not in infos:
+        symbol = lookup_fully_qualified(fullname, api.modules)
+        if symbol is None or not isinstance(symbol.node, TypeInfo):
+            raise LookupError(fullname)
+        infos[fullname] = symbol.node
+    return infos[fullname]
+
+
+_ANY: Final = AnyType(TypeOfAny.special_form)
 
 
 def any_type() -> AnyType:
     """Not known, and not reported by --disallow-any-*."""
-    return AnyType(TypeOfAny.special_form)
+    return _ANY
 
 
 def is_any(typ: Type) -> bool:
@@ -199,14 +229,14 @@ def read_layer(report: Report, argument: Argument) -> Layer | None:
     is_starred = argument.kind == ARG_STAR
     if is_starred:
         typ = _item_type(api, typ, expr)
-    text = ("*" if is_starred else "") + source_of(expr) + ("" if argument.item is None else f"[{argument.item}]")
+    text = Source(expr, is_starred, argument.item)
     nI: Dim = None
     nO: Dim = None
     if not is_starred:  # how many copies of a starred layer there are, and so how wide they are, is not known
         nI, nO = widths_of(api, expr, typ) if argument.item is None else type_widths(typ)
     if (model := _model_type(typ)) is not None:
         return _as_layer(api, model)._replace(node=node, text=text, nI=nI, nO=nO, is_starred=is_starred)
-    problem = _problem(report, typ, text, is_starred=is_starred)
+    problem = _problem(report, typ, str(text), is_starred=is_starred)
     if problem is None:
         return Layer(node, text, "unknown", any_type(), any_type(), nI=nI, nO=nO, is_starred=is_starred)
     report.fail(problem, node, LAYER_CALL)

@@ -9,8 +9,9 @@ from mypy.types import FunctionLike, Type, get_proper_type
 
 from .calls import result_of
 from .facts import Scope, facts_of
-from .layers import Argument, Report
-from .messages import LAYER_OPERATOR, source_of
+from .layers import Argument, Report, Source
+from .messages import LAYER_OPERATOR
+from .rules import Label
 from .treatments import Treatment, Treatments
 
 
@@ -80,7 +81,7 @@ def _applied(api: TypeChecker, ctx: MethodContext, target: Expression, scope: Sc
     return result
 
 
-def _labels(api: TypeChecker, node: object, scope: Scope, treatment: Treatment) -> list[str] | None:
+def _labels(api: TypeChecker, node: object, scope: Scope, treatment: Treatment) -> list[Label] | None:
     """In ``a >> b >> c`` the layers are numbered 1 to 3, though the operator sees two: ``a >> b`` and ``c``."""
     parts: list[Expression] = []
     here = node
@@ -92,4 +93,4 @@ def _labels(api: TypeChecker, node: object, scope: Scope, treatment: Treatment) 
         here = here.left
     if len(parts) < 2 or not isinstance(here, Expression):
         return None
-    return [f'layer {len(parts)} "{source_of(parts[-2])}"', f'layer {len(parts) + 1} "{source_of(parts[-1])}"']
+    return [Label(len(parts), Source(parts[-2])), Label(len(parts) + 1, Source(parts[-1]))]

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from mypy.subtypes import is_subtype
 from mypy.types import Instance, TupleType, Type, UnionType, get_proper_type
 
 from .._wording import ADDED, COPIES, SAME_INPUT, fitting_width
-from .layers import Layer, Report, any_type, bounded, is_any
+from .layers import Layer, Report, Source, any_type, bounded, is_any
 from .messages import LAYER_DIM, LAYER_TYPE, adapter, family
 from .widths import SAME, Dim, Relative, output_width, solve, total, width_words
 
 __all__ = ["VARIADIC", "add", "chain", "clone", "concatenate", "residual", "tuplify"]
 
 
-def numbered(layers: Sequence[Layer]) -> list[str]:
-    """How messages name the layers of a call."""
-    return [f'layer {i} "{layer.text}"' for i, layer in enumerate(layers, 1)]
+class Label(NamedTuple):
+    """How messages name a layer of a call."""
+
+    number: int
+    text: Source | str
+
+    def __str__(self) -> str:
+        return f'layer {self.number} "{self.text}"'
+
+
+def numbered(layers: Sequence[Layer]) -> list[Label]:
+    """The labels of layers in their order."""
+    return [Label(i, layer.text) for i, layer in enumerate(layers, 1)]
 
 
 # One layer
@@ -72,7 +82,7 @@ def needed(report: Report, layer: Layer, wanted: Type) -> Type:
 # One after the other
 
 
-def chain(report: Report, layers: Sequence[Layer], labels: Sequence[str] | None = None) -> Layer:
+def chain(report: Report, layers: Sequence[Layer], labels: Sequence[Label] | None = None) -> Layer:
     """Each layer takes what the one before gives."""
     names = labels or numbered(layers)
     result = layers[0]
@@ -90,7 +100,7 @@ def chain(report: Report, layers: Sequence[Layer], labels: Sequence[str] | None 
     return result
 
 
-def _join(report: Report, first: Layer, second: Layer, before: str, name: str) -> tuple[bool, Layer]:
+def _join(report: Report, first: Layer, second: Layer, before: Label, name: Label) -> tuple[bool, Layer]:
     """Whether the second layer takes what the first gives, and both as one layer."""
     if first.kind in ("plain", "unknown"):
         fits = _expect(report, first.gives, second.takes, second, before, name)
@@ -107,7 +117,7 @@ def _join(report: Report, first: Layer, second: Layer, before: str, name: str) -
     return fits, Layer(report.context, "", "seq", first.takes, any_type(), (first.rows[0], second.rows[1]))
 
 
-def _before_plain(report: Report, first: Layer, second: Layer, before: str, name: str) -> tuple[bool, Layer]:
+def _before_plain(report: Report, first: Layer, second: Layer, before: Label, name: Label) -> tuple[bool, Layer]:
     """The second layer decides what the polymorphic first one has to get."""
     takes = needed(report, first, second.takes)
     fits = is_any(takes) or is_subtype(takes, first.takes) or is_subtype(first.takes, takes)
@@ -122,7 +132,7 @@ def _before_plain(report: Report, first: Layer, second: Layer, before: str, name
     return fits, Layer(report.context, "", "plain", takes, second.gives)
 
 
-def _expect(report: Report, given: Type, expected: Type, layer: Layer, before: str, name: str) -> bool:
+def _expect(report: Report, given: Type, expected: Type, layer: Layer, before: Label, name: Label) -> bool:
     if is_subtype(bounded(given), expected):
         return True
     report.fail(
@@ -134,7 +144,7 @@ def _expect(report: Report, given: Type, expected: Type, layer: Layer, before: s
     return False
 
 
-def _join_widths(report: Report, first: Layer, second: Layer, before: str, name: str) -> tuple[Dim, Dim]:
+def _join_widths(report: Report, first: Layer, second: Layer, before: Label, name: Label) -> tuple[Dim, Dim]:
     if not isinstance(second.nI, int):
         return first.nI, output_width(second.nO, first.nO)
     nI = first.nI
@@ -152,23 +162,23 @@ def _join_widths(report: Report, first: Layer, second: Layer, before: str, name:
 
 
 def _fitting(given: Dim, layer: Layer) -> str | None:
-    return fitting_width(given) if isinstance(given, int) and "nI=" in layer.text else None
+    return fitting_width(given) if isinstance(given, int) and "nI=" in str(layer.text) else None
 
 
 # On the same input
 
 
-def add(report: Report, layers: Sequence[Layer], labels: Sequence[str] | None = None) -> Layer | None:
+def add(report: Report, layers: Sequence[Layer], labels: Sequence[Label] | None = None) -> Layer | None:
     """Outputs of one type and width."""
     return _parallel(report, layers, list(labels or numbered(layers)), _common_output_width)
 
 
-def concatenate(report: Report, layers: Sequence[Layer], labels: Sequence[str] | None = None) -> Layer | None:
+def concatenate(report: Report, layers: Sequence[Layer], labels: Sequence[Label] | None = None) -> Layer | None:
     """Outputs of one type, whose widths are added."""
     return _parallel(report, layers, list(labels or numbered(layers)), _sum_of_widths)
 
 
-def tuplify(report: Report, layers: Sequence[Layer], labels: Sequence[str] | None = None) -> Layer | None:
+def tuplify(report: Report, layers: Sequence[Layer], labels: Sequence[Label] | None = None) -> Layer | None:
     """Outputs of any type."""
     names = list(labels or numbered(layers))
     takes = _common_input(report, layers, names)
@@ -182,7 +192,7 @@ def tuplify(report: Report, layers: Sequence[Layer], labels: Sequence[str] | Non
     return Layer(report.context, "", "plain", takes, result, nI=_common_input_width(report, layers, names))
 
 
-def _parallel(report: Report, layers: Sequence[Layer], names: list[str], width: WidthRule) -> Layer | None:
+def _parallel(report: Report, layers: Sequence[Layer], names: list[Label], width: WidthRule) -> Layer | None:
     takes = _common_input(report, layers, names)
     if takes is None:
         return None
@@ -203,7 +213,7 @@ def _parallel(report: Report, layers: Sequence[Layer], names: list[str], width: 
     return Layer(report.context, "", "seq", takes, any_type(), (rows[0], gives), nI, nO)
 
 
-def _common_input(report: Report, layers: Sequence[Layer], names: list[str]) -> Type | None:
+def _common_input(report: Report, layers: Sequence[Layer], names: list[Label]) -> Type | None:
     """What all layers take; None after an error."""
     common: Type = any_type()
     named = 0
@@ -243,7 +253,7 @@ def _alternatives(typ: Type) -> list[Type]:
     return list(t.items) if isinstance(t, UnionType) else [t]
 
 
-def _common_output(report: Report, layers: Sequence[Layer], names: list[str], outputs: list[Type]) -> Type | None:
+def _common_output(report: Report, layers: Sequence[Layer], names: list[Label], outputs: list[Type]) -> Type | None:
     """What all layers give; None after an error."""
     common: Type = any_type()
     named = 0
@@ -262,7 +272,7 @@ def _common_output(report: Report, layers: Sequence[Layer], names: list[str], ou
     return common
 
 
-def _common_input_width(report: Report, layers: Sequence[Layer], names: list[str]) -> Dim:
+def _common_input_width(report: Report, layers: Sequence[Layer], names: list[Label]) -> Dim:
     known = [(layer.nI, i) for i, layer in enumerate(layers) if isinstance(layer.nI, int)]
     for width, i in known[1:]:
         if width != known[0][0]:
@@ -277,7 +287,7 @@ def _common_input_width(report: Report, layers: Sequence[Layer], names: list[str
     return SAME if all(isinstance(layer.nI, Relative) for layer in layers) else None
 
 
-def _common_output_width(report: Report, layers: Sequence[Layer], names: list[str], widths: list[Dim]) -> Dim:
+def _common_output_width(report: Report, layers: Sequence[Layer], names: list[Label], widths: list[Dim]) -> Dim:
     known = [(width, i) for i, width in enumerate(widths) if isinstance(width, int)]
     for width, i in known[1:]:
         if width != known[0][0]:
@@ -292,7 +302,7 @@ def _common_output_width(report: Report, layers: Sequence[Layer], names: list[st
     return widths[0] if all(width == widths[0] for width in widths) else None
 
 
-def _sum_of_widths(report: Report, layers: Sequence[Layer], names: list[str], widths: list[Dim]) -> Dim:
+def _sum_of_widths(report: Report, layers: Sequence[Layer], names: list[Label], widths: list[Dim]) -> Dim:
     return None if any(layer.is_starred for layer in layers) else total(widths)
 
 
@@ -339,8 +349,8 @@ def _self_fitting(report: Report, layer: Layer, why: str) -> Layer | None:
     return layer._replace(nI=nI if isinstance(width, Relative) or width is None else width, nO=width)
 
 
-WidthRule: TypeAlias = "Callable[[Report, Sequence[Layer], list[str], list[Dim]], Dim]"
-Rule: TypeAlias = "Callable[[Report, Sequence[Layer], Sequence[str] | None], Layer | None]"
+WidthRule: TypeAlias = "Callable[[Report, Sequence[Layer], list[Label], list[Dim]], Dim]"
+Rule: TypeAlias = "Callable[[Report, Sequence[Layer], Sequence[Label] | None], Layer | None]"
 
 VARIADIC: Final[dict[str, Rule]] = {"chain": chain, "add": add, "concatenate": concatenate, "tuplify": tuplify}
 """The rules for any number of layers, by the name of the combinator."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from mypy.argmap import map_actuals_to_formals
+from mypy.checker import TypeChecker
 from mypy.maptype import map_instance_to_supertype
-from mypy.nodes import Expression, NameExpr
+from mypy.nodes import ARG_NAMED, ARG_POS, ArgKind, Expression, IntExpr, NameExpr
 from mypy.types import (
     AnyType,
     CallableType,
@@ -21,11 +22,13 @@ from mypy.types import (
     get_proper_type,
 )
 
-from .facts import int_value
+from .facts import facts_of, int_value
 from .layers import Argument, Report, as_model, type_info, widths_of, without_none
 from .messages import LAYER_DIM, source_of
 from .names import MODEL
-from .widths import SAME, Dim, Relative, read_width, width_type
+from .widths import SAME, Dim, Relative, read_width
+
+_KEPT: Final = 4096
 
 
 class Bound(NamedTuple):
@@ -55,8 +58,27 @@ def width_variables(result: Instance) -> list[TypeVarType]:
     return found
 
 
-def bound_arguments(callee: CallableType, arguments: Sequence[Argument]) -> Iterator[Bound]:
+class Arguments(list[Argument]):
+    """The arguments of a call; what they are for is worked out once for each signature."""
+
+    def __init__(self, arguments: Iterable[Argument]) -> None:
+        super().__init__(arguments)
+        self.bound: list[tuple[CallableType, list[Bound]]] = []
+
+
+def bound_arguments(callee: CallableType, arguments: Sequence[Argument]) -> list[Bound]:
     """Each argument of a call beside the parameter that it is for."""
+    if not isinstance(arguments, Arguments):
+        return list(_bound(callee, arguments))
+    for known, bound in arguments.bound:
+        if known is callee:
+            return bound
+    bound = list(_bound(callee, arguments))
+    arguments.bound.append((callee, bound))
+    return bound
+
+
+def _bound(callee: CallableType, arguments: Sequence[Argument]) -> Iterator[Bound]:
     kinds, names = [argument.kind for argument in arguments], [argument.name for argument in arguments]
     actuals = map_actuals_to_formals(
         kinds, names, callee.arg_kinds, callee.arg_names, lambda i: AnyType(TypeOfAny.special_form)
@@ -89,19 +111,69 @@ def widths_by_signature(report: Report, callee: CallableType, arguments: Sequenc
     return nI, nO
 
 
+class Sizes(NamedTuple):
+    """What the signature of a layer's constructor says of widths, read once: the quick way for the usual call."""
+
+    arity: int
+    numbers: tuple[tuple[int, TypeVarId], ...]  # the parameters that are widths
+    places: tuple[TypeVarId | int | None, TypeVarId | int | None]  # nI and nO of the result
+
+    def of(
+        self, api: TypeChecker, args: Sequence[Sequence[Expression]], kinds: Sequence[Sequence[ArgKind]]
+    ) -> tuple[Dim, Dim] | None:
+        """The widths of what a call makes; None if the call is not a usual one, or wrong."""
+        if len(args) != self.arity:
+            return None
+        given: dict[TypeVarId, int] = {}
+        for i, variable in self.numbers:
+            if not args[i]:
+                continue
+            expr, kind = args[i][0], kinds[i][0]
+            if kind is not ARG_POS and kind is not ARG_NAMED:
+                return None
+            value = expr.value if type(expr) is IntExpr else int_value(expr, api)
+            if value is not None and given.setdefault(variable, value) != value:
+                return None
+        nI, nO = (given.get(place) if isinstance(place, TypeVarId) else place for place in self.places)
+        return (SAME, SAME) if nI is None and self.places[0] == self.places[1] is not None else (nI, nO)
+
+
+def sizes_of(callee: CallableType) -> Sizes | None:
+    """What a signature says of widths; None if arguments that are models have a part in it."""
+    result = get_proper_type(callee.ret_type)
+    if not isinstance(result, Instance) or result.type.fullname != MODEL:
+        return None
+    places = [
+        place.id if isinstance(place, TypeVarType) else read_width(place, written=True)
+        for place in map(get_proper_type, result.args[2:])
+    ]
+    numbers = []
+    for i, formal in enumerate(callee.arg_types):
+        t = without_none(formal)
+        if as_model(t) is not None or callee.arg_kinds[i].is_star():
+            return None
+        if isinstance(t, TypeVarType):
+            numbers.append((i, t.id))
+    return Sizes(len(callee.arg_types), tuple(numbers), (places[0], places[1]))
+
+
 def with_widths(report: Report, result: Type, widths: tuple[Dim, Dim]) -> Type:
     """The type of a model with these widths. Inference makes int of the value 64, and leaves unset widths open."""
     t = get_proper_type(result)
-    if not isinstance(t, Instance) or not t.type.has_base(MODEL):
+    if not isinstance(t, Instance):
         return result
-    variables = t.type.defn.type_vars
+    places = facts_of(report.api).kept.places
+    own = places.get(t.type)
+    if own is None:
+        variables = t.type.defn.type_vars if t.type.has_base(MODEL) else []
+        own = places[t.type] = [i for i, variable in enumerate(variables) if _is_width(variable)]
+    if len(own) != 2:
+        return result
     args = list(t.args)
-    own = [i for i, variable in enumerate(variables) if _is_width(variable)]
-    if len(own) == 2:
-        for i, width in zip(own, widths, strict=True):
-            # What was written where the model goes has decided already: mypy reports an argument that differs.
-            if not isinstance(get_proper_type(args[i]), LiteralType):
-                args[i] = width_type(report.api, width)
+    for i, width in zip(own, widths, strict=True):
+        # What was written where the model goes has decided already: mypy reports an argument that differs.
+        if not isinstance(get_proper_type(args[i]), LiteralType):
+            args[i] = report.width(width)
     return t.copy_modified(args=args)
 
 
@@ -120,14 +192,44 @@ def _given(report: Report, callee: CallableType, arguments: Sequence[Argument]) 
     for argument, formal, _ in bound_arguments(callee, arguments):
         if not argument.kind.is_positional() and not argument.kind.is_named():
             continue
-        t = without_none(formal)
-        if (model := _model_type(report, formal)) is not None and not isinstance(t, TypeVarType):
+        role = _role(report, formal)
+        if role is None:
+            continue
+        if role.variable is None:
             widths = widths_of(report.api, argument.expr, argument.typ)
-            for place, (variable, width) in enumerate(zip(model.args[2:], widths, strict=True)):
-                _give(report, given, get_proper_type(variable), _Given(width, argument, place))
-        elif isinstance(t, TypeVarType) and not _is_none(argument.expr):
-            _give(report, given, t, _Given(int_value(argument.expr, report.api), argument, 2))
+            for place, (variable, width) in enumerate(zip(role.places, widths, strict=True)):
+                _give(report, given, variable, _Given(width, argument, place))
+        elif not _is_none(argument.expr):
+            _give(report, given, role.variable, _Given(int_value(argument.expr, report.api), argument, 2))
     return given
+
+
+class _Role(NamedTuple):
+    """What a parameter says of widths: it is one, or those of the model that it takes are."""
+
+    variable: TypeVarType | None
+    places: tuple[Type, ...] = ()
+
+
+_roles: dict[int, tuple[Type, _Role | None]] = {}
+
+
+def _role(report: Report, formal: Type) -> _Role | None:
+    """The role of a parameter's type, kept: signatures are asked for at each call."""
+    known = _roles.get(id(formal))
+    if known is not None and known[0] is formal:
+        return known[1]
+    role: _Role | None = None
+    t = without_none(formal)
+    if isinstance(t, TypeVarType) and as_model(t) is None:
+        role = _Role(t)
+    elif not isinstance(t, TypeVarType) and (model := _model_type(report, formal)) is not None:
+        places = tuple(get_proper_type(arg) for arg in model.args[2:])
+        role = _Role(None, places) if any(isinstance(place, TypeVarType) for place in places) else None
+    if len(_roles) >= _KEPT:
+        _roles.clear()
+    _roles[id(formal)] = formal, role
+    return role
 
 
 def _give(report: Report, given: dict[TypeVarId, _Given], variable: Type, new: _Given) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from mypy.nodes import Expression, NameExpr, TupleExpr
 from mypy.types import CallableType, NoneType, get_proper_type
@@ -13,10 +14,14 @@ from .messages import LAYER_DIM
 from .signatures import bound_arguments, widths_by_signature
 from .widths import SAME, Dim, Relative, total
 
+OWN: Final = frozenset({"expand_window", "ExtractWindow", "MultiSoftmax", "LSTM", "bidirectional"})
+
 
 def widths_of_call(report: Report, name: str, callee: CallableType, arguments: Sequence[Argument]) -> tuple[Dim, Dim]:
     """The widths of the model that a call of a layer's constructor, or of a wrapper, gives."""
     nI, nO = widths_by_signature(report, callee, arguments)
+    if name not in OWN:
+        return nI, nO
     bound = {b.name: b.argument for b in bound_arguments(callee, arguments)}
     if name in ("expand_window", "ExtractWindow"):
         default = 1 if name == "expand_window" else 3

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from mypy.checker import TypeChecker
-from mypy.nodes import Decorator, FuncDef, OverloadedFuncDef, RefExpr, SymbolTableNode, Var
+from mypy.nodes import Decorator, FuncDef, OverloadedFuncDef, RefExpr, SymbolTableNode, TypeInfo, Var
 from mypy.types import CallableType, FunctionLike, Instance, Overloaded, Type, TypeVarType, get_proper_type
 
 from .layers import as_model
 from .names import LAYERS, XY_XY, XY_YZ
-from .signatures import width_variables
+from .signatures import Sizes, sizes_of, width_variables
+from .sizes import OWN
 
 Way: TypeAlias = Literal["variadic", "marked", "residual", "clone", "wrapper", "same", "widths"]
 
@@ -22,7 +23,6 @@ _VARIADIC: Final = {
     "concatenate": "concatenate",
     "tuplify": "tuplify",
 }
-_SIZED: Final = frozenset({"expand_window", "ExtractWindow", "MultiSoftmax", "LSTM", "bidirectional"})
 
 
 class Treatment(NamedTuple):
@@ -37,6 +37,7 @@ class Treatment(NamedTuple):
     name: str
     rule: str
     callee: FunctionLike
+    sizes: Sizes | None = None  # where only the numbers in a call decide
 
     @property
     def is_variadic(self) -> bool:
@@ -54,23 +55,31 @@ class Treatments:
 
     def __init__(self, lookup: Callable[[str], SymbolTableNode | None]) -> None:
         self._lookup = lookup
-        self._known: dict[str, tuple[object, Treatment | None]] = {}
+        self._known: dict[str, Treatment | None] = {}
+
+    def forget(self) -> None:
+        """A file was read anew."""
+        self._known.clear()
 
     def of(self, fullname: str) -> Treatment | None:
         """How to treat calls of what has this name; None for what does not concern us."""
+        if fullname in self._known:
+            return self._known[fullname]
         symbol = self._lookup(fullname)
         node = None if symbol is None else symbol.node
-        known = self._known.get(fullname)
-        if known is not None and known[0] is node:
-            return known[1]
         if isinstance(node, Var):
             # Not kept: the type of a variable may not be known yet.
             return self.of_type(node.type)
+        if isinstance(node, TypeInfo):
+            self._known[fullname] = None
         if not isinstance(node, (FuncDef, Decorator, OverloadedFuncDef)) or node.type is None:
             return None
-        treatment = _treatment(fullname, get_proper_type(node.type))
-        self._known[fullname] = node, treatment
+        treatment = self._known[fullname] = _treatment(fullname, get_proper_type(node.type))
         return treatment
+
+    def is_settled(self, fullname: str) -> bool:
+        """Whether the treatment stays what it is until a file is read anew."""
+        return fullname in self._known
 
     def of_type(self, typ: Type | None) -> Treatment | None:
         """How to treat calls of a function that goes by another name."""
@@ -102,7 +111,9 @@ def _treatment(fullname: str, callee: Type) -> Treatment | None:
         return Treatment("clone", name, name, callee)
     way = _way_by_signature(callee.items[0], is_ours=is_ours)
     if way is None:
-        return Treatment("widths", name, name, callee) if is_ours and name in _SIZED else None
+        return Treatment("widths", name, name, callee) if is_ours and name in OWN else None
+    if way == "widths" and isinstance(callee, CallableType) and not (is_ours and name in OWN):
+        return Treatment(way, name, name, callee, sizes_of(callee))
     rule = {XY_YZ: "chain", XY_XY: "add"}[marker] if (marker := _marker(callee.items[0])) else name
     return Treatment(way, name, rule, callee)
 

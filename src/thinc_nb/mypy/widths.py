@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from mypy.checker import TypeChecker
-from mypy.types import AnyType, Instance, LiteralType, Type, TypeOfAny, get_proper_type
+from mypy.types import Instance, LiteralType, Type, get_proper_type
 
 __all__ = ["SAME", "Dim", "Relative", "output_width", "read_width", "solve", "total", "width_type", "width_words"]
 
@@ -39,12 +39,10 @@ def read_width(typ: Type, *, written: bool = False) -> int | None:
     return t.value if isinstance(t, LiteralType) and type(t.value) is int else None
 
 
-def width_type(api: TypeChecker, dim: Dim) -> Type:
-    """The type argument for a width."""
-    if not isinstance(dim, int):
-        return AnyType(TypeOfAny.special_form)
+def width_type(api: TypeChecker, width: int) -> Type:
+    """The type argument for a known width."""
     base = api.named_generic_type("builtins.int", [])
-    return base.copy_modified(last_known_value=LiteralType(dim, base))
+    return base.copy_modified(last_known_value=LiteralType(width, base))
 
 
 def output_width(layer: Dim, given: Dim) -> Dim:
