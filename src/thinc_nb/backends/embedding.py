@@ -11,17 +11,16 @@ import numpy as np
 from ..kernels import embed as kernels, hashing, sparse
 from ..types import Floats2d, Ints1d, Ints2d
 from ._base import (
-    OpsBase,
     check_indices,
     check_integer,
-    check_lengths,
     check_overwritable,
     counted_from_start,
     described,
 )
+from ._lengths import LengthOps
 
 
-class EmbeddingOps(OpsBase):
+class EmbeddingOps(LengthOps):
     """`hash`, `ngrams`, `gather_add`, `scatter_add` and `position_encode`."""
 
     def hash(self, ids: Ints1d, seed: int) -> Ints2d:
@@ -140,10 +139,7 @@ class EmbeddingOps(OpsBase):
         W, b = self._reals("sparse_linear: W", W, 1), self._reals("sparse_linear: b", b, 1)
         bits = self._ids("sparse_linear: keys", keys)
         weighed = self._reals("sparse_linear: values", values, 1).astype(W.dtype, copy=False)
-        counts = self._ints("sparse_linear: lengths", lengths, 1, "int64")
-        check_lengths("sparse_linear", counts, len(bits))
-        offsets = self.xp.zeros(len(counts) + 1, dtype="int64")
-        self.xp.cumsum(counts, out=offsets[1:])
+        counts, offsets = self._offsets("sparse_linear", lengths, len(bits))
         step = 1 if masked else length
         Y = self._empty((len(counts), len(b)), W.dtype)
         places = self._empty((len(bits), 2), "int64")

@@ -5,7 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from ._compile import rowwise
-from ._words import Int64s1d, Int64s2d, Real, Reals1d, Reals2d, UInt64s1d, atomic_add, inline, lane, lanes, sum_lanes
+from ._words import (
+    Int64s1d,
+    Int64s2d,
+    Real,
+    Reals1d,
+    Reals2d,
+    UInt64s1d,
+    atomic_add,
+    inline,
+    lane,
+    lanes,
+    sum_lanes,
+    sync_lanes,
+)
 
 ZERO = 0.0
 i64, u32, u64 = np.int64, np.uint32, np.uint64
@@ -55,20 +68,25 @@ def sparse_linear(
     becomes a place by `length - 1` as a mask if `masked`, else modulo `length`.
     """
     row = y[k]
+    # The hashes by themselves: a loop of its own, which vectorises.
+    first, stop = offsets[k], offsets[k + 1]
+    own, weight, found = keys[first:stop], values[first:stop], places[first:stop]
+    if masked:
+        mask = length - 1
+        for i in range(lane(), own.shape[0], lanes()):
+            found[i, 0] = i64(murmur3(own[i], SEED_0)) & mask
+            found[i, 1] = i64(murmur3(own[i], SEED_1)) & mask
+    else:
+        for i in range(lane(), own.shape[0], lanes()):
+            found[i, 0] = i64(u64(murmur3(own[i], SEED_0)) % u64(length))
+            found[i, 1] = i64(u64(murmur3(own[i], SEED_1)) % u64(length))
+    sync_lanes()
+    # Output by output: a sum stays in a register.
     for j in range(lane(), row.shape[0], lanes()):
-        row[j] = ZERO
-    for i in range(offsets[k], offsets[k + 1]):
-        first, second = murmur3(keys[i], SEED_0), murmur3(keys[i], SEED_1)
-        a = i64(first) & (length - 1) if masked else i64(u64(first) % u64(length))
-        b = i64(second) & (length - 1) if masked else i64(u64(second) % u64(length))
-        if lane() == 0:
-            places[i, 0] = a
-            places[i, 1] = b
-        value = values[i]
-        for j in range(lane(), row.shape[0], lanes()):
-            row[j] += value * (table[a + j * step] + table[b + j * step])
-    for j in range(lane(), row.shape[0], lanes()):
-        row[j] += bias[j]
+        total = ZERO
+        for i in range(own.shape[0]):
+            total += weight[i] * (table[found[i, 0] + j * step] + table[found[i, 1] + j * step])
+        row[j] = total + bias[j]
 
 
 @rowwise
