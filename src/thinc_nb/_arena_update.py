@@ -10,6 +10,8 @@ import math
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from .backends.updates import Chunks
 
 if TYPE_CHECKING:
@@ -91,11 +93,8 @@ class Layout:
         return view1, view2, average
 
 
-def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, rates: list[Rates]) -> None:
-    """One step. The rates of each of `arena.gradient_spans()`: see `Rates`; all have moments or none has."""
-    spans = arena.gradient_spans()
-    if not spans:
-        return
+def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, spans: tuple[Span, ...], rates: list[Rates]) -> None:
+    """One step of `arena.gradient_spans()`, of which there are some. Of the rates all have moments or none has."""
     has_moments = rates[0].has_moments
     layout = next((one for one in optimizer._layouts if one.fits(optimizer, arena, spans, has_moments)), None)
     if layout is None:
@@ -107,21 +106,12 @@ def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, rates: list[Rates
         optimizer._layouts.append(layout)
     norms = ops._gradient_norms(arena.gradients, layout.chunks)
     real = arena.weights.dtype.type
-    table = [
-        (
-            rate.beta1,
-            real(1.0) - real(rate.beta1),
-            rate.beta2,
-            real(1.0) - real(rate.beta2),
-            rate.eps,
-            rate.learn_rate,
-            rate.threshold / norm if 0.0 < rate.threshold <= norm else 1.0,
-            rate.weight_decay,
-            1.0 - rate.average_decay,
-            rate.root,
-        )
-        for rate, norm in zip(rates, norms.tolist(), strict=True)
-    ]
+    rows = {id(rate): _row(rate, real) for rate in rates}
+    table = ops.xp.asarray([rows[id(rate)] for rate in rates], dtype=real)
+    if max(rate.threshold for rate in rates) > 0.0:
+        for place, (rate, norm) in enumerate(zip(rates, norms.tolist(), strict=True)):
+            if 0.0 < rate.threshold <= norm:
+                table[place, 6] = rate.threshold / norm
     ops._adam_arena(
         arena.weights,
         arena.gradients,
@@ -129,7 +119,23 @@ def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, rates: list[Rates
         layout.mom2,
         layout.average,
         layout.chunks,
-        ops.xp.asarray(table, dtype=real),
+        table,
+    )
+
+
+def _row(rate: Rates, real: type[np.floating[Any]]) -> tuple[float, ...]:
+    """What the kernel updates a parameter with (see `Ops._adam_arena`), if its gradient is not clipped."""
+    return (
+        rate.beta1,
+        float(real(1.0) - real(rate.beta1)),
+        rate.beta2,
+        float(real(1.0) - real(rate.beta2)),
+        rate.eps,
+        rate.learn_rate,
+        1.0,
+        rate.weight_decay,
+        1.0 - rate.average_decay,
+        rate.root,
     )
 
 

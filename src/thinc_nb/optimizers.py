@@ -251,7 +251,7 @@ class Optimizer(AcceptsInstances):
         spans = arena.gradient_spans()
         if not spans:
             return True
-        rates = [self._rates(span.key) for span in spans]
+        rates = self._rates_of([span.key for span in spans])
         sizes = [(moment.size if (moment := self.mom1.get(span.key)) is not None else None) for span in spans]
         if any(size not in (None, span.stop - span.start) for size, span in zip(sizes, spans, strict=True)):
             return False
@@ -263,10 +263,21 @@ class Optimizer(AcceptsInstances):
                     arena.gradients[span.start : span.stop] += L2 * arena.weights[span.start : span.stop]
         from .backends import get_array_ops
 
-        update_arena(self, get_array_ops(arena.weights), arena, rates)
+        update_arena(self, get_array_ops(arena.weights), arena, spans, rates)
         for span in spans:
             self.nr_update[span.key] += 1
         return True
+
+    def _rates_of(self, keys: list[KeyT]) -> list[Rates]:
+        """What the next update of each parameter is done with. Those that are done with the same share one object."""
+        schedules = (self.learn_rate, self.b1, self.b2, self.eps, self.L2, self.grad_clip)
+        if any(schedule._schedule is not _constant for schedule in schedules):
+            return [self._rates(key) for key in keys]
+        by_updates: dict[int, Rates] = {}
+        for key in keys:
+            if (updates := self.nr_update[key]) not in by_updates:
+                by_updates[updates] = self._rates(key)
+        return [by_updates[self.nr_update[key]] for key in keys]
 
     def _rates(self, key: KeyT) -> Rates:
         """What the next update of a parameter is done with."""

@@ -177,6 +177,13 @@ def _is_plain(node: Node) -> bool:
 
 def _is_watched() -> bool:
     """Whether somebody looks at what goes from layer to layer: contracts, in any thread, replace methods of Model."""
+    cls, plain_call = _model_class()
+    return cls.__call__ is not plain_call
+
+
+@cache
+def _model_class() -> tuple[type[Node], Callable[..., Any]]:
+    # Imported when first needed: models know plans.
     from ..model import PLAIN_CALL, Model
 
-    return Model.__call__ is not PLAIN_CALL
+    return Model, PLAIN_CALL

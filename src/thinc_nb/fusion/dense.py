@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..kernels import dense as kernels
 from ..layers._checks import check_gradient
 from ..layers.linear import forward as linear
 from ..layers.relu import forward as relu
@@ -86,14 +87,10 @@ class DenseRelu(Dense):
 
     def activate(self, Z: Any, b: Any) -> None:
         """max(Z + b, 0)."""
-        from ..kernels import dense as kernels
-
         kernels.bias_relu(Z, b)
 
     def derivative(self, dY: Any, Y: Any) -> tuple[Any, Any]:
         """dY where Y is above 0."""
-        from ..kernels import dense as kernels
-
         kernel, ops = kernels.backprop_bias_relu, self.node.ops
         dZ = ops._empty(Y.shape, Y.dtype)
         sums = ops._empty((kernel.blocks(len(Y), Y), Y.shape[1]), Y.dtype)
@@ -106,8 +103,6 @@ class DenseSoftmax(Dense):
 
     def activate(self, Z: Any, b: Any) -> None:
         """softmax(Z + b)."""
-        from ..kernels import dense as kernels
-
         kernels.bias_softmax(Z, Z.reshape(-1), b)
 
     def runs(self, is_train: bool) -> bool:

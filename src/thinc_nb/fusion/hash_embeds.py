@@ -11,6 +11,7 @@ from weakref import ref
 
 import numpy as np
 
+from ..kernels import hashed as kernels
 from ..layers._checks import check_gradient
 from ..layers.array_getitem import forward as getitem
 from ..layers.concatenate import forward as concatenate
@@ -52,8 +53,6 @@ class HashEmbeds:
 
     def run(self, X: Any, is_train: bool) -> Result | None:
         """Y, and the callback."""
-        from ..kernels import hashed as kernels
-
         ndim = 1 if self.tables[0].getter is None else 2
         if type(X) is not np.ndarray or X.dtype.char not in "QLql" or not is_ready(X, ndim, X.dtype):
             return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends.random import _threshold_and_scale
+from ..kernels import maxout_norm as kernels
 from ..layers._checks import check_gradient
 from ..layers.dropout import forward as dropout
 from ..layers.expand_window import forward as expand_window
@@ -48,8 +49,6 @@ class MaxoutNorm:
 
     def run(self, X: Any, is_train: bool) -> Result | None:
         """Y, and the callback."""
-        from ..kernels import maxout_norm as kernels
-
         found, normal = arrays_of(self.maxout, ("W", "b")), arrays_of(self.norm, ("G", "b"))
         if found is None or normal is None:
             return None
