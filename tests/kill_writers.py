@@ -26,6 +26,7 @@ def main(path: Path, kills: int) -> None:
     chance = random.Random(3)
     broken = 0
     versions = set()
+    left_behind = False
     for _ in range(kills):
         process = os.fork()
         if process == 0:
@@ -36,9 +37,9 @@ def main(path: Path, kills: int) -> None:
         data = path.read_bytes()
         broken += len(data) != SIZE or len(set(data)) != 1
         versions.add(data[:1])
-    before = len(list(path.parent.iterdir()))
+        left_behind |= len(list(path.parent.iterdir())) > 1  # until the next writer comes
     write_atomically(path, b"the last one")
-    print(broken, "broken;", len(versions) > 1, before > 1, [each.name for each in path.parent.iterdir()])
+    print(broken, "broken;", len(versions) > 1, left_behind, [each.name for each in path.parent.iterdir()])
 
 
 if __name__ == "__main__":

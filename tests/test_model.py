@@ -385,10 +385,12 @@ def test_forward_is_called_with_the_node_and_is_train_by_name() -> None:
     assert seen == [((model, "X"), {"is_train": train}) for train in (True, True, False)]
 
 
-def test_is_train_must_be_given() -> None:
-    call: Any = node()
-    with pytest.raises(TypeError):
-        call("X")
+def test_a_call_without_is_train_is_as_for_prediction() -> None:
+    def forward(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
+        return is_train, None
+
+    call: Any = Model("asked", forward)
+    assert call("X") == (False, None)
 
 
 def test_an_error_in_forward_arrives_as_it_is() -> None:

@@ -56,7 +56,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def assert_alike(ours_: Any, theirs: Any, what: str, *, rtol: float = 2e-5, atol: float = 6e-6) -> None:
+def assert_alike(ours_: Any, theirs: Any, what: str, *, rtol: float = 2e-5, atol: float = 3e-6) -> None:
     """Both hold the same containers, shapes and dtypes, and the same numbers within rounding."""
     _alike(plain(ours_), plain(theirs), what, rtol, atol)
 
