@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,27 @@ def test_version_is_in_the_changelog() -> None:
 def test_type_information_is_shipped() -> None:
     assert thinc_nb.__file__ is not None
     assert Path(thinc_nb.__file__).with_name("py.typed").exists()
+
+
+def test_the_wheel_has_the_package_its_types_and_the_stubs_apart(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    [wheel] = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    version = f"thinc_nb-{thinc_nb.__version__}"
+    package = {p.relative_to(ROOT / "src").as_posix() for p in (ROOT / "src").rglob("*.py")}
+    # mypy refuses a mypy_path inside site-packages; stubs of their own there would hide other ones.
+    shared = f"{version}.data/data/share/thinc_nb/"
+    shipped = ("cupy", "llvmlite", "msgpack", "numba", "threadpoolctl")  # what else is there has types of its own
+    stubs = {
+        shared + p.relative_to(ROOT).as_posix() for name in shipped for p in (ROOT / "stubs" / name).rglob("*.pyi")
+    }
+    assert "thinc_nb/mypy/hooks.py" in package
+    assert f"{shared}stubs/numba/__init__.pyi" in stubs
+    found = {name for name in names if not name.startswith(f"{version}.dist-info/")}
+    assert found == package | stubs | {"thinc_nb/py.typed"}
 
 
 def test_command_line_entry_point_exists() -> None:
