@@ -1,6 +1,7 @@
 """Every operation beside Thinc and PyTorch: times, ratios, and the share of what the machine can do.
 
-    python benchmarks/ops.py [--op gelu,softmax] [--size 2000x96,8000x300] [--threads 1,2] [--seconds 0.4] [--json FILE]
+    python benchmarks/ops.py [--op gelu,softmax] [--size 2000x96,8000x300] [--threads 1,2] [--seconds 0.4]
+        [--minimum] [--json FILE]
 
 For each number of threads there are four columns: our time in microseconds, the times of Thinc and PyTorch over ours
 (above 1 we are faster; those that are installed: `pip install thinc==9.1.1 torch==2.13.0`), and the share: how much of
@@ -25,7 +26,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.metadata import version
@@ -69,8 +70,10 @@ def load_libraries(threads: int) -> dict[str, Any]:
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 
-def measure(calls: dict[str, Call], prepare: Call | None, seconds: float) -> dict[str, float]:
-    """The median time of each call in seconds, all in turn until the time is up, but at least three turns."""
+def measure(
+    calls: dict[str, Call], prepare: Call | None, seconds: float, pick: Callable[[list[float]], float]
+) -> dict[str, float]:
+    """The time of each call in seconds, picked from its turns: in turn until the time is up, but at least three."""
     once = {name: min(timed(call, 1, prepare) for _ in range(2)) for name, call in calls.items()}
     repeats = {name: 1 if prepare else max(1, int(TURN / once[name])) for name in calls}
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -80,7 +83,7 @@ def measure(calls: dict[str, Call], prepare: Call | None, seconds: float) -> dic
             if prepare is None and once[name] < SLOW:
                 call()
             times[name].append(timed(call, repeats[name], prepare))
-    return {name: statistics.median(each) for name, each in times.items()}
+    return {name: pick(each) for name, each in times.items()}
 
 
 def timed(call: Call, repeats: int, prepare: Call | None) -> float:
@@ -128,7 +131,13 @@ def flattened(result: Any) -> list[Any]:
     return [np.asarray(result.detach() if hasattr(result, "detach") else result)]
 
 
-def run(threads: int, ops: set[str], sizes: list[tuple[int, int]], seconds: float) -> None:
+def run(
+    threads: int,
+    ops: set[str],
+    sizes: list[tuple[int, int]],
+    seconds: float,
+    pick: Callable[[list[float]], float] = statistics.median,
+) -> None:
     """Measure, and print each case as a line of JSON."""
     libraries, limits = load_libraries(threads), Limits(threads)
     np.random.seed(0)
@@ -143,7 +152,7 @@ def run(threads: int, ops: set[str], sizes: list[tuple[int, int]], seconds: floa
             calls = dict(case.calls)
             if case.bytes and not case.flops:
                 calls[LIMIT] = limits.copy_of(case.bytes)
-            times = measure(calls, case.prepare, seconds)
+            times = measure(calls, case.prepare, seconds, pick)
             limit = times.pop(LIMIT, None)
             if case.flops:
                 limit = limits.product_seconds * case.flops / (2 * PEAK_SIDE**3)
@@ -226,6 +235,7 @@ def rows_of(threads: int, options: argparse.Namespace) -> Iterable[Row]:
     variables = dict.fromkeys(THREAD_VARIABLES, str(threads)) | (SHORT_SPINS if threads > 1 else {})
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
     arguments = ["--op", ",".join(options.op), "--size", options.size, "--seconds", str(options.seconds)]
+    arguments += ["--minimum"] * options.minimum
     command = [sys.executable, __file__, *arguments, "--measure", str(threads)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables, "PYTHONPATH": path}
@@ -253,12 +263,15 @@ def main() -> None:
     parser.add_argument("--size", default=SIZES, metavar="ROWSxWIDTH", help=f"shapes of the arrays, default {SIZES}")
     parser.add_argument("--threads", default=every, metavar="N,N", help=f"numbers of threads, default {every}")
     parser.add_argument("--seconds", type=float, default=0.4, help="how long each row is measured, default 0.4")
+    parser.add_argument(
+        "--minimum", action="store_true", help="the fastest turn instead of the median: for a machine that is busy"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured there too")
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     sizes = [(int(rows), int(width)) for rows, _, width in (size.partition("x") for size in options.size.split(","))]
     if options.measure:
-        run(options.measure, set(options.op), sizes, options.seconds)
+        run(options.measure, set(options.op), sizes, options.seconds, min if options.minimum else statistics.median)
         return
     rows: list[Row] = []
     start = time.perf_counter()
