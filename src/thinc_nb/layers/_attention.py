@@ -24,7 +24,7 @@ def attend(
     X = check_rows(model, X, Q)
     K, backprop_key = (X, None) if transform is None else transform(X)
     K = check_rows(model, K, Q)
-    scores: Any = ops.gemm(K, Q.reshape((-1, 1)))
+    scores: Any = ops.gemm(K, Q.reshape(-1, 1))
     attention = ops.softmax_sequences(scores, lengths)
     Y: Any = X * attention
 
