@@ -28,6 +28,7 @@ from mypy.nodes import (
 )
 from mypy.types import (
     AnyType,
+    DeletedType,
     FunctionLike,
     Instance,
     NoneType,
@@ -278,7 +279,7 @@ def _problem(report: Report, typ: ProperType, text: str, *, is_starred: bool) ->
         if any(isinstance(item, NoneType) for item in map(get_proper_type, typ.items)):
             return f'"{text}" may be None'
         return None
-    if isinstance(typ, (AnyType, UninhabitedType)) or (isinstance(typ, Instance) and _may_be_model(typ)):
+    if isinstance(typ, (AnyType, UninhabitedType, DeletedType)) or (isinstance(typ, Instance) and _may_be_model(typ)):
         return None
     if isinstance(typ, FunctionLike) and as_model(typ.items[0].ret_type) is not None:
         return f'"{text}" is a function, not a layer: call it, "{text}()"'

@@ -30,7 +30,7 @@ from mypy.nodes import (
     UnaryExpr,
 )
 from mypy.options import Options
-from mypy.types import AnyType, Instance, TupleType, Type, UnionType, get_proper_type
+from mypy.types import AnyType, Instance, TupleType, Type, TypeAliasType, UnionType, get_proper_type
 
 from .. import _wording
 from .names import PADDED, RAGGED
@@ -105,6 +105,8 @@ def _operand(node: Node, parent: OpExpr) -> str:
 
 def type_name(typ: Type, options: Options) -> str:
     """A type by the name that a reader knows: Floats2d, list[Ints2d], Ragged."""
+    if isinstance(typ, TypeAliasType) and typ.is_recursive and typ.alias is not None:
+        return typ.alias.name
     t = get_proper_type(typ)
     if isinstance(t, UnionType):
         return " | ".join(dict.fromkeys(type_name(item, options) for item in t.items))
