@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.spacy
@@ -96,6 +97,30 @@ def test_what_one_saved_predicts_the_same_in_the_other(
 ) -> None:
     saved_by = trained["theirs" if side == "ours" else "ours"]
     assert exchanged[side][name] == outcome(saved_by, name)["predictions"]
+
+
+# A score that says how well each learns, before it has learnt everything.
+SCORES = {"tagger-multihash-mish": "tag_acc", "textcat-reduce": "cats_score", "parser": "dep_uas", "ner": "ents_f"}
+
+
+@pytest.fixture(scope="session")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[float]]]:
+    """The scores after training with dropout, from five seeds."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for side in ("ours", "theirs"):
+        lines = run("score", str(tmp_path_factory.mktemp("scores")), side, *SCORES).splitlines()
+        runs = {name: each for line in lines for name, each in json.loads(line).items()}
+        found[side] = {name: [each[SCORES[name]] for each in runs[name]] for name in SCORES}
+    return found
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_with_dropout_scores_are_alike(scored: dict[str, dict[str, list[float]]], name: str) -> None:
+    """Masks are other draws: the means over seeds differ by no more than the seeds themselves make them."""
+    ours, theirs = np.array(scored["ours"][name]), np.array(scored["theirs"][name])
+    assert len(ours) == len(theirs) == 5
+    error = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / 5)
+    assert abs(ours.mean() - theirs.mean()) <= 3 * error + 0.01, (ours, theirs)
 
 
 def test_training_for_real_learns(trained: dict[str, Path]) -> None:
