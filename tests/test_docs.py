@@ -142,6 +142,8 @@ def complaint(words: list[str]) -> str | None:
         return missing([word for word in plain if "/" in word and not (ROOT / word.split("::")[0]).exists()], set())
     if program in {"thinc-nb", "thinc_nb"}:
         return None if runs([sys.executable, "-m", "thinc_nb", *plain[:1], "--help"]) else "no such subcommand"
+    if program == "thinc_nb.as_thinc":  # what follows it is another program
+        arguments = []
     if program.startswith("thinc_nb."):
         return None if runs([sys.executable, "-m", program, *arguments, "--help"]) else "no such module"
     if program in {"git", "cd"}:
