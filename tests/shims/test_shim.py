@@ -100,3 +100,15 @@ def test_a_shim_that_cannot_load_leaves_the_whole_model_as_it_was() -> None:
     assert model.to_bytes() == before
     assert model.from_bytes(build("other", b"1", b"2").to_bytes()).name == "other"
     assert [model.shims[0]._model, model.layers[0].shims[0]._model] == [b"1", b"2"]
+
+
+def test_to_gpu_and_to_cpu_are_words_for_to_device() -> None:
+    class Moved(Echo):
+        def to_device(self, device_type: str, device_id: int) -> None:
+            self._model = (device_type, device_id)
+
+    shim = Moved(None)
+    shim.to_gpu(1)
+    assert shim._model == ("gpu", 1)
+    shim.to_cpu()
+    assert shim._model == ("cpu", -1)

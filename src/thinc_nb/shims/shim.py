@@ -82,6 +82,14 @@ class Shim:
         """Move the model to ``"cpu"`` (with -1) or ``"gpu"`` (with the number of the device)."""
         raise self._missing("to_device")
 
+    def to_gpu(self, gpu_id: int) -> None:
+        """Move the model to a GPU, by its number."""
+        self.to_device("gpu", gpu_id)
+
+    def to_cpu(self) -> None:
+        """Move the model to the CPU."""
+        self.to_device("cpu", -1)
+
     def to_bytes(self) -> bytes:
         """The model and its settings as bytes."""
         raise self._missing("to_bytes")
