@@ -14,6 +14,7 @@ from thinc_nb.backends import (
     CupyOps,
     MPSOps,
     NumpyOps,
+    Ops,
     get_array_ops,
     get_current_ops,
     get_ops,
@@ -31,6 +32,12 @@ def test_ops_are_made_by_name():
     assert type(get_ops("cupy")) is CupyOps
     with pytest.raises(ValueError, match="Invalid backend: bla"):
         get_ops("bla")
+
+
+def test_only_numpy_ops_hand_out_blas_functions():
+    for ops in (Ops(), CupyOps()):
+        with pytest.raises(NotImplementedError, match=f"{type(ops).__name__} does not provide C BLAS functions"):
+            ops.cblas()
 
 
 def test_apple_hardware_is_asked_for_clearly(monkeypatch):

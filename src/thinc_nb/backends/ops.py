@@ -40,3 +40,7 @@ class Ops(
     def __init__(self, device_type: DeviceTypes = "cpu", device_id: int = -1, **kwargs: Any) -> None:
         self.device_type = device_type
         self.device_id = device_id
+
+    def cblas(self) -> Any:
+        """A table of BLAS functions for compiled code: see `NumpyOps.cblas`. NotImplementedError elsewhere."""
+        raise NotImplementedError(f"{type(self).__name__} does not provide C BLAS functions")
