@@ -85,4 +85,4 @@ def test_kernels_for_a_gpu_are_compiled_without_one(monkeypatch, tmp_path):
         assert {(one.kernel, one.target) for one in warmup(capability=(8, 0), processes=2)} == {
             (name, "sm_80") for name in few
         }
-    assert len(list(tmp_path.rglob("*.ptx"))) == 3
+    assert len(list(tmp_path.rglob("*.ptx"))) == len(few)
