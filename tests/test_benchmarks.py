@@ -13,10 +13,11 @@ import thinc_nb.api
 from thinc_nb.backends import Ops
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-# They are steps of other operations, or have a case as a layer or within another one.
+# Steps of other operations, what has a case as a layer or within another one, and what computes nothing.
 WITHIN_OTHERS = {
     "adam_update",
     "backprop_layer_norm",
+    "cblas",
     "dropout",
     "dropout_key",
     "hash_rows",
