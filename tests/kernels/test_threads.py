@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from thinc_nb.kernels import _threads, activations, dropout, embed, maxout, normalise, set_num_threads, softmax
+from thinc_nb.kernels import (
+    _threads,
+    activations,
+    dropout,
+    embed,
+    maxout,
+    normalise,
+    optimise,
+    set_num_threads,
+    softmax,
+)
 from thinc_nb.kernels._threads import Workers, get_num_threads
 
 
@@ -21,6 +31,11 @@ def threads(monkeypatch):
     """Set the number of threads; everything is large enough for them."""
     monkeypatch.setattr(_threads, "MIN_ELEMENTS", 10)
     return lambda count: monkeypatch.setattr(_threads, "num_threads", count)
+
+
+def test_no_items_beside_a_large_array_is_nothing_to_share(threads):
+    threads(2)
+    optimise.chunk_squares(np.empty(0, "f"), np.empty((0, 2), "int64"), np.zeros(1000, "f"))
 
 
 def results(rng_seed: int) -> list[np.ndarray]:
