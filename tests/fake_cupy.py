@@ -368,7 +368,8 @@ def module() -> ModuleType:
     def add_at(a: Any, indices: Any, b: Any) -> None:
         np.add.at(unwrapped(a), place(indices), unwrapped(b))
 
-    functions["add"] = SimpleNamespace(at=add_at)
+    functions["add"] = make("add")
+    functions["add"].at = add_at
     functions["random"] = SimpleNamespace(seed=lambda seed: None)
     driver = SimpleNamespace(CUDADriverError=CUDADriverError)
     runtime = SimpleNamespace(

@@ -41,6 +41,7 @@ both = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 @both
+@pytest.mark.kernels("softmax.softmax", "softmax.backprop_softmax")
 def test_softmax(dtype):
     x = reals(5, 7, dtype=dtype)
     on_cpu, on_cuda = np.zeros_like(x), cuda.to_device(np.zeros_like(x))
@@ -51,6 +52,7 @@ def test_softmax(dtype):
 
 
 @both
+@pytest.mark.kernels("normalise.layer_norm", "normalise.backprop_layer_norm")
 def test_layer_norm(dtype):
     X, dY = reals(2, 6, 9, dtype=dtype)
     G, b = reals(2, 9, dtype=dtype)
@@ -92,6 +94,14 @@ def test_layer_norm_sums_the_batch_in_blocks_of_the_device():
     np.testing.assert_allclose(sums[0], sums[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.kernels(
+    "maxout.maxout_2",
+    "maxout.maxout_3",
+    "maxout.maxout_4",
+    "maxout.maxout",
+    "maxout.backprop_maxout_2",
+    "maxout.backprop_maxout",
+)
 def test_maxout():
     for pieces, kernel in ((2, maxout.maxout_2), (3, maxout.maxout_3), (4, maxout.maxout_4)):
         agree(kernel, np.zeros(20, "f"), np.zeros(20, "i"), reals(20 * pieces), written=(0, 1))
@@ -103,6 +113,7 @@ def test_maxout():
     agree(maxout.backprop_maxout, reals(15), which, np.ones(60, "f"), 4, written=(2,))
 
 
+@pytest.mark.kernels("window.seq2col", "window.backprop_seq2col", "window.row_bounds", "window.sequence_offsets")
 def test_windows():
     starts, ends = np.array([0, 0, 0, 3, 4, 4], "i"), np.array([3, 3, 3, 4, 6, 6], "i")
     agree(window.seq2col, np.ones((6, 15), "f"), reals(18), starts, ends, 3, 2)
@@ -119,6 +130,7 @@ def test_windows():
     agree(window.sequence_offsets, np.zeros((1, 3), "int64"), np.zeros(5, "int64"), lengths, written=(0, 1))
 
 
+@pytest.mark.kernels("embed.gather_add", "embed.scatter_add", "embed.scatter_add_rows")
 def test_embeddings():
     indices = np.array([[0, 1, 1, 3], [2, 2, 2, 2]], "i")
     agree(embed.gather_add, np.ones((2, 6), "f"), reals(4, 6), indices)
@@ -128,6 +140,7 @@ def test_embeddings():
 
 
 @wraps
+@pytest.mark.kernels("hashing.hash_ids", "hashing.hash_rows", "hashing.ngrams")
 def test_hashes_have_the_same_bits():
     ids = RNG.integers(0, 2**64, 6, dtype="uint64")
     agree(hashing.hash_ids, ids, np.zeros(12, "uint64"), 2**32 - 1, written=(1,))
@@ -136,6 +149,7 @@ def test_hashes_have_the_same_bits():
 
 
 @wraps
+@pytest.mark.kernels("dropout.dropout_mask", "dropout.dropout")
 def test_dropout_draws_the_same_on_both_devices():
     key, threshold = np.uint32(0x12345678), np.uint32(0x40000000)
     agree(dropout.dropout_mask, np.zeros(200, "f"), key, threshold, 4 / 3, np.uint32(0))
@@ -143,6 +157,7 @@ def test_dropout_draws_the_same_on_both_devices():
 
 
 @both
+@pytest.mark.kernels("optimise.adam", "optimise.move_average", "optimise.scale", "optimise.sum_of_squares")
 def test_updates(dtype):
     w, g, m, v, average = reals(5, 30, dtype=dtype)
     v = abs(v)
@@ -154,6 +169,13 @@ def test_updates(dtype):
 
 
 @both
+@pytest.mark.kernels(
+    "optimise.chunk_squares",
+    "optimise.chunk_adam",
+    "optimise.chunk_adam_with_average",
+    "optimise.chunk_sgd",
+    "optimise.chunk_sgd_with_average",
+)
 def test_updates_of_whole_arenas(dtype):
     w, g, m, v, average = reals(5, 30, dtype=dtype)
     v = abs(v)

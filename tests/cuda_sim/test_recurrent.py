@@ -12,6 +12,7 @@ from thinc_nb.kernels import recurrent
 # Widths that are, and are not, multiples of the lanes: only the second makes lanes read what others wrote.
 @pytest.mark.parametrize("width", [4, 7])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.kernels("recurrent.lstm_step", "recurrent.backprop_lstm_step")
 def test_steps(rng, width, dtype):
     def reals(rows, columns):
         return rng.standard_normal((rows, columns)).astype(dtype)

@@ -28,6 +28,7 @@ def agree(kernel, *args):
 
 @both
 @pytest.mark.parametrize("mean", [0, 1])
+@pytest.mark.kernels("reduce.reduce_sum", "reduce.backprop_reduce_sum")
 def test_sums(rng, dtype, mean):
     X = rng.standard_normal((5, 6)).astype(dtype)
     sums = agree(reduce.reduce_sum, np.ones((3, 6), dtype), X, OFFSETS, mean)[0]
@@ -36,6 +37,7 @@ def test_sums(rng, dtype, mean):
 
 
 @both
+@pytest.mark.kernels("reduce.reduce_max", "reduce.backprop_reduce_max")
 def test_maxima(rng, dtype):
     X = rng.standard_normal((5, 6)).astype(dtype).round()
     X[1, 3] = X[0, 4] = np.nan
@@ -45,6 +47,7 @@ def test_maxima(rng, dtype):
 
 
 @both
+@pytest.mark.kernels("reduce.exp_clipped", "reduce.normalise_sequences", "reduce.backprop_softmax_sequences")
 def test_softmax_over_sequences(rng, dtype):
     X = rng.standard_normal((5, 6)).astype(dtype) * 15
     powers = agree(reduce.exp_clipped, np.zeros(30, dtype), X.reshape(-1))[0].reshape(5, 6)
