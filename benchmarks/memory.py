@@ -27,7 +27,11 @@ ACTIONS = {
     "from_bytes": "from_bytes, with the bytes, no weights before",
     "save_checkpoint": "save_checkpoint, of the model only",
     "load_checkpoint": "load_checkpoint, of the model only, no weights before",
+    "load_checkpoint again": "load_checkpoint, of the model only, over other weights",
+    "save_checkpoint trained": "save_checkpoint, of model and Adam (5 times the model: see below)",
+    "load_checkpoint trained": "load_checkpoint, over the same",
 }
+WRITES = ("to_disk", "to_bytes", "save_checkpoint")
 LAYERS = 4
 
 
@@ -39,6 +43,15 @@ def build(api: Any, width: int, *, weights: bool) -> Any:
             layer.set_param("W", np.ones((width, width), dtype="f"))
             layer.set_param("b", np.ones(width, dtype="f"))
     return model
+
+
+def train(api: Any, model: Any) -> Any:
+    """One step: now there are gradients, two moments and an average for each weight."""
+    optimizer = api.Adam(0.001)
+    Y, backprop = model.begin_update(np.ones((2, model.layers[0].get_dim("nI")), dtype="f"))
+    backprop(Y)
+    model.finish_update(optimizer)
+    return optimizer
 
 
 def resident(what: str) -> int:
@@ -54,22 +67,25 @@ def measure(package: str, action: str, width: int, folder: Path) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         api: Any = importlib.import_module(f"{package}.api")
-    build(api, 8, weights=True).from_bytes(build(api, 8, weights=True).to_bytes())  # what is imported late
+    call, _, how = action.partition(" ")
+    small = build(api, 8, weights=True)
+    small.from_bytes(build(api, 8, weights=True).to_bytes())  # what is imported late
+    if how == "trained":
+        train(api, small)
     before = resident("VmRSS")
-    path = folder / f"{'checkpoint' if 'checkpoint' in action else 'model'}"
-    model = build(api, width, weights=action in ("to_disk", "from_disk again", "to_bytes", "save_checkpoint"))
-    data = path.read_bytes() if action == "from_bytes" else b""
+    path = folder / f"{call.partition('_')[2]} {how if how == 'trained' else ''}"
+    model = build(api, width, weights=bool(how) or call in WRITES)
+    optimizer = [train(api, model)] if how == "trained" else []
+    data = (folder / "disk ").read_bytes() if call == "from_bytes" else b""
     Path("/proc/self/clear_refs").write_text("5")
-    if action == "to_bytes":
+    if call == "to_bytes":
         data = model.to_bytes()
-    elif action == "from_bytes":
+    elif call == "from_bytes":
         model.from_bytes(data)
-    elif action == "save_checkpoint":
-        api.save_checkpoint(path, model)
-    elif action == "load_checkpoint":
-        api.load_checkpoint(path, model)
+    elif call in ("to_disk", "from_disk"):
+        getattr(model, call)(path)
     else:
-        getattr(model, action.split(maxsplit=1)[0])(path)
+        getattr(api, call)(path, model, *optimizer)
     return (resident("VmHWM") - before) / (4.0 * LAYERS * width * (width + 1))
 
 

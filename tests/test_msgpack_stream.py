@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 import time
 import tracemalloc
 from pathlib import Path
@@ -52,8 +52,10 @@ def test_pieces_are_the_bytes_and_are_read_from_memory_and_file(document: Any) -
     data = b"".join(pieces(Deferred(lambda: document)))
     assert data == _msgpack.encode(document)
     assert fetched(read_skeleton(BytesSource(data))) == fetched(document)
-    file: Any = io.BufferedReader(io.BytesIO(data), buffer_size=16)  # type: ignore[arg-type, unused-ignore]
-    assert fetched(read_skeleton(FileSource(file))) == fetched(document)
+    with tempfile.TemporaryFile(buffering=16) as file:
+        file.write(data)
+        found: Any = file
+        assert fetched(read_skeleton(FileSource(found))) == fetched(document)
 
 
 @given(data=st.binary(max_size=200))

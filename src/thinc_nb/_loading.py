@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 
 from ._arrays import is_cupy_array, is_xp_array
 from ._msgpack_stream import Blob, StoredArray
-from ._parameters import Home, lay_out, new_homes
+from ._parameters import Home, Parameter, lay_out, new_homes, without_overlaps
 from ._shapes import check_shapes, shape_rules
 from ._tree import path_to
 from .errors import SerializationError
@@ -34,10 +34,12 @@ __all__ = [
     "entries_of",
     "explain",
     "plan_all",
+    "prepare",
     "tree_difference",
 ]
 
 _T = TypeVar("_T")
+Failed: TypeAlias = "Callable[[Shim, str], None]"
 ReadAttr: TypeAlias = "Callable[[Any, bytes, str, Model[Any, Any]], Any]"
 
 _PARTS = ("nodes", "attrs", "params", "shims")
@@ -254,61 +256,147 @@ def tree_difference(nodes: Sequence[Node], msg: object) -> str:
 # Assigning
 
 
-def apply_plans(model: Node, plans: Sequence[Plan], failed: Callable[[Shim, str], None] | None = None) -> None:
-    """Do what is planned. What can still fail, reading data and loading shims, comes first and changes nothing then.
+def apply_plans(model: Node, plans: Sequence[Plan], failed: Failed | None = None) -> None:
+    """Do what is planned; see `prepare`."""
+    prepare(model, plans, failed)()
 
-    failed: called with each shim that cannot be loaded, and why, instead of raising a SerializationError.
+
+def prepare(model: Node, plans: Sequence[Plan], failed: Failed | None = None) -> Callable[[], None]:
+    """Read what there is room for, and see that the rest can be read; returns the function that does what is planned.
+
+    Nothing is changed before that function is called. It loads the shims first; if one fails, nothing has changed
+    either. `failed` is then called with it, and why, instead of raising a SerializationError, and the rest is done.
     """
-    values = _fetch(model, plans)
-    shims = [(plan.node, shim, data) for plan in plans for shim, data in plan.shims]
-    for group in [shims] if failed is None else [[one] for one in shims]:
-        try:
-            _load_shims(model, group)
-        except SerializationError as error:
-            if failed is None:
+    weights = _Weights(model, plans)
+    weights.prepare()
+
+    def finish() -> None:
+        weights.check_unchanged()
+        shims = [(plan.node, shim, data) for plan in plans for shim, data in plan.shims]
+        for group in [shims] if failed is None else [[one] for one in shims]:
+            try:
+                _load_shims(model, group)
+            except SerializationError as error:
+                if failed is None:
+                    raise
+                failed(group[0][1], str(error))
+        weights.assign()
+        for plan in plans:
+            node = plan.node
+            node.name = plan.name
+            node._dims.update(plan.dims)
+            node._refs.update(plan.refs)
+            node._attrs.update(plan.attrs)
+        lay_out(model)
+
+    return finish
+
+
+class _Weights:
+    """The arrays of some plans: on the CPU in the places of a new block, so that each is in memory once.
+
+    Where nothing is replaced, or on another device, they are fetched before anything changes. To have old and new
+    weights in memory at the same time would take twice the room, so old ones that are to be replaced from a source are
+    let go first; all the new ones have been read once by then, to see that it can be done.
+    """
+
+    def __init__(self, model: Node, plans: Sequence[Plan]) -> None:
+        self.model = model
+        self.plans = plans
+        self.new: list[tuple[Node, str, Home | Any]] = []
+        """Nodes, names, and the value, its place, or None."""
+        self.unread: list[tuple[StoredArray, Home]] = []
+        self.replaced: list[Parameter] = []
+        self.moved: list[tuple[Parameter, Home]] = []
+        """Parameters that stay, and leave a block that is given up."""
+
+    def prepare(self) -> None:
+        """Make places for everything; fetch or check it. SerializationError or OSError if that fails."""
+        groups: dict[np.dtype[Any], list[tuple[Node, str, Any]]] = {}
+        for plan in self.plans:
+            node = plan.node
+            on_cpu = node.ops.device_type == "cpu" or node.ops.xp is np
+            for name, array in plan.params.items():
+                if array is None:
+                    self.new.append((node, name, None))
+                elif on_cpu and not is_cupy_array(array):
+                    groups.setdefault(array.dtype.newbyteorder("="), []).append((node, name, array))
+                else:
+                    self.new.append((node, name, _on_device(self.model, node, name, array)))
+        stored = [one for group in groups.values() for one in group if isinstance(one[2], StoredArray)]
+        parameters = [node._params[name] for node, name, _ in stored if name in node._params]
+        self.replaced = [parameter for parameter in parameters if parameter.value is not None]
+        staying = self._staying()
+        for dtype, arrays in groups.items():
+            stay = staying.pop(dtype, [])
+            shapes = [array.shape for _, _, array in arrays] + [parameter.value.shape for parameter in stay]
+            homes = new_homes(shapes, like=np.empty(0, dtype))
+            self.moved += zip(stay, homes[len(arrays) :], strict=True)
+            for (node, name, array), home in zip(arrays, homes, strict=False):
+                self.new.append((node, name, home))
+                if isinstance(array, StoredArray):
+                    self.unread.append((array, home))
+                else:
+                    home.weights[...] = array
+        if self.replaced:
+            for array, _ in self.unread:
+                array.check()
+        else:
+            self._read()
+
+    def _staying(self) -> dict[np.dtype[Any], list[Any]]:
+        """The other parameters in the blocks of those that are replaced, by dtype; they would keep the block alive."""
+        blocks = {id(parameter.home.block) for parameter in self.replaced if parameter.home is not None}
+        planned = {id(plan.node._params.get(name)) for plan in self.plans for name in plan.params}
+        everything = [parameter for node in self.model.walk() for parameter in node._params.values()]
+        staying: dict[np.dtype[Any], list[Any]] = {}
+        for parameter in without_overlaps(everything) if blocks else ():
+            home = parameter.home
+            if home is not None and parameter.is_home and id(home.block) in blocks and id(parameter) not in planned:
+                staying.setdefault(home.weights.dtype, []).append(parameter)
+        return staying
+
+    def _read(self) -> None:
+        for array, home in self.unread:
+            array.copy_to(home.weights)
+        self.unread.clear()
+
+    def check_unchanged(self) -> None:
+        """SerializationError if what was checked has been written to."""
+        for array, _ in self.unread:
+            array.check_unchanged()
+
+    def assign(self) -> None:
+        """Put everything in its place. SerializationError if the source fails now: what was replaced is then unset."""
+        if self.unread:
+            self.check_unchanged()
+            for parameter, home in self.moved:
+                home.weights[...] = parameter.value
+                parameter.move(home)
+            for parameter in self.replaced:
+                parameter.value = parameter.home = None
+            try:
+                self._read()
+            except BaseException as error:
+                for parameter in self.replaced:
+                    parameter.drop_grad()
+                if isinstance(error, Exception):
+                    raise self._lost(error) from error
                 raise
-            failed(group[0][1], str(error))
-    for plan in plans:
-        node = plan.node
-        node.name = plan.name
-        node._dims.update(plan.dims)
-        node._refs.update(plan.refs)
-        node._attrs.update(plan.attrs)
-        for name in plan.params:
-            value = values.get((id(node), name))
+        for node, name, value in self.new:
             if isinstance(value, Home):
                 node.set_param(name, node.maybe_get_param(name))
                 node._params[name].move(value)
             else:
                 node.set_param(name, value)
-    lay_out(model)
 
-
-_Values: TypeAlias = "dict[tuple[int, str], Home | Any]"
-
-
-def _fetch(model: Node, plans: Sequence[Plan]) -> _Values:
-    """All arrays: on the CPU in the places of a new block, so that they are in memory once; elsewhere by themselves."""
-    values: _Values = {}
-    groups: dict[np.dtype[Any], list[tuple[tuple[int, str], Any]]] = {}
-    for plan in plans:
-        on_cpu = plan.node.ops.device_type == "cpu" or plan.node.ops.xp is np
-        for name, array in plan.params.items():
-            if array is None:
-                continue
-            if on_cpu and not is_cupy_array(array):
-                groups.setdefault(array.dtype.newbyteorder("="), []).append(((id(plan.node), name), array))
-            else:
-                values[id(plan.node), name] = _on_device(model, plan.node, name, array)
-    for dtype, arrays in groups.items():
-        homes = new_homes([array.shape for _, array in arrays], like=np.empty(0, dtype))
-        for (key, array), home in zip(arrays, homes, strict=True):
-            if isinstance(array, StoredArray):
-                array.copy_to(home.weights)
-            else:
-                home.weights[...] = array
-            values[key] = home
-    return values
+    def _lost(self, error: Exception) -> SerializationError:
+        shims = sum(len(plan.shims) for plan in self.plans)
+        return SerializationError(
+            f"the weights of {self.model.name!r} could be read once, and not a second time when they were to be put "
+            f"in place: {explain(error)}. The {len(self.replaced)} parameters that they were to replace are unset now"
+            f"{f'; {shims} shims are loaded' if shims else ''}; nothing else has changed. Load again"
+        )
 
 
 def _on_device(model: Node, node: Node, name: str, array: Any) -> Any:

@@ -6,6 +6,7 @@ a skeleton in which arrays and long byte strings are places in the source, whose
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from io import BufferedReader
@@ -26,6 +27,7 @@ __all__ = ["Blob", "BytesSource", "Deferred", "FileSource", "Source", "StoredArr
 _PIECE = 1 << 16
 # Byte strings up to this length are in the skeleton itself.
 _SHORT = 256
+_CHECKED_AT_ONCE = 1 << 20
 _MAX_DEPTH = 32
 _MAX_BIN = 2**32 - 1
 
@@ -119,6 +121,14 @@ class Source(Protocol):
         """Fill `out` with the bytes from `start` on; how many there were."""
         ...
 
+    def check(self, start: int, length: int) -> None:
+        """Check that these bytes can be fetched."""
+        ...
+
+    def check_unchanged(self) -> None:
+        """SerializationError if somebody has written to the source since it was opened."""
+        ...
+
 
 class BytesSource:
     """A document in memory."""
@@ -137,13 +147,24 @@ class BytesSource:
         out[: len(found)] = found
         return len(found)
 
+    def check(self, start: int, length: int) -> None:
+        """Nothing: they are in memory."""
+
+    def check_unchanged(self) -> None:
+        """Nothing: what changes bytes in memory is beyond us."""
+
 
 class FileSource:
     """A document in a file that can be sought in. OSError if reading fails."""
 
     def __init__(self, file: BufferedReader) -> None:
         self._file = file
+        self._state = self._state_now()
         self.size = file.seek(0, 2)
+
+    def _state_now(self) -> tuple[int, int]:
+        found = os.fstat(self._file.fileno())
+        return found.st_size, found.st_mtime_ns
 
     def fetch(self, start: int, length: int) -> bytes:
         """These bytes, fewer at the end."""
@@ -161,9 +182,26 @@ class FileSource:
             done += count
         return done
 
+    def check(self, start: int, length: int) -> None:
+        """Read these bytes and forget them. SerializationError if there are fewer."""
+        room = memoryview(bytearray(min(length, _CHECKED_AT_ONCE)))
+        while length:
+            count = self.fetch_into(start, room[:length])
+            if not count:
+                raise SerializationError(_SHORTER)
+            start, length = start + count, length - count
+
+    def check_unchanged(self) -> None:
+        """SerializationError if the file has another size or time of modification than when it was opened."""
+        if self._state_now() != self._state:
+            raise SerializationError("cannot load: the file changed while it was read")
+
+
+_SHORTER = "cannot load: the data became shorter while it was read"
+
 
 class Blob:
-    """Bytes in a source."""
+    """Bytes in a source. Whatever is read of them: SerializationError if the source is not what it was."""
 
     __slots__ = ("_source", "_start", "size")
 
@@ -173,16 +211,28 @@ class Blob:
         self.size = size
 
     def read(self) -> bytes:
-        """The bytes. SerializationError if the source is shorter now than it was."""
+        """The bytes."""
         data = self._source.fetch(self._start, self.size)
-        if len(data) != self.size:
-            raise SerializationError("cannot load: the data became shorter while it was read")
+        self._check_read(len(data))
         return bytes(data)
 
     def read_into(self, out: memoryview) -> None:
-        """Fill `out`, which has as many bytes. SerializationError if the source is shorter now than it was."""
-        if self._source.fetch_into(self._start, out) != len(out):
-            raise SerializationError("cannot load: the data became shorter while it was read")
+        """Fill `out`, which has as many bytes."""
+        self._check_read(self._source.fetch_into(self._start, out))
+
+    def check(self) -> None:
+        """Read through what is not in memory, and keep nothing."""
+        self._source.check(self._start, self.size)
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Compare the source with what it was when it was opened."""
+        self._source.check_unchanged()
+
+    def _check_read(self, count: int) -> None:
+        if count != self.size:
+            raise SerializationError(_SHORTER)
+        self.check_unchanged()
 
 
 class StoredArray:
@@ -196,8 +246,16 @@ class StoredArray:
         self.dtype = dtype
         self._blob = blob
 
+    def check(self) -> None:
+        """Find out whether it can be read, without keeping anything of it. SerializationError, or OSError, if not."""
+        self._blob.check()
+
+    def check_unchanged(self) -> None:
+        """SerializationError if the source has been written to since it was opened."""
+        self._blob.check_unchanged()
+
     def copy_to(self, out: ArrayXd) -> None:
-        """Read into a C-contiguous array of this shape. SerializationError if the source became shorter, OSError."""
+        """Read into a C-contiguous array of this shape. SerializationError if the source has changed, OSError."""
         if out.size == 0:
             return
         if out.dtype == self.dtype and out.flags.c_contiguous:

@@ -17,6 +17,7 @@ from .optimizers import Optimizer
 from .schedules import Schedule
 
 if TYPE_CHECKING:
+    from .backends import Ops
     from .model import Model
 
     Node = Model[Any, Any]
@@ -113,12 +114,50 @@ class OptimizerPlan:
     schedules: list[tuple[dict[str, Any] | Any, str, Any]]
     """Objects, names of attributes or keys, and their new values."""
     counts: dict[str, dict[Key, int]]
-    arrays: dict[str, dict[Key, Any]]
+    arrays: dict[str, dict[Key, tuple[StoredArray, Ops]]]
+    """Arrays in the file, and the operations on whose device they go."""
     forgotten: set[Key]
     """Parameters of the model: what is not in the data is not known of them."""
 
-    def apply(self, optimizer: Optimizer) -> None:
-        """Load it."""
+    def prepare(self, optimizer: Optimizer) -> Callable[[], None]:
+        """Fetch the arrays, or check those that replace others, for which there is no room yet; returns the rest to do.
+
+        SerializationError or OSError, and no change, if they cannot be read. If they cannot be read a second time,
+        when it is done, what the optimizer knew of the model's parameters is forgotten.
+        """
+        parts = _parts(optimizer)
+        if any(key in parts[part] for part in self.arrays for key in self.forgotten):
+            for arrays in self.arrays.values():
+                for array, _ in arrays.values():
+                    array.check()
+            return lambda: self._apply(optimizer, parts, None)
+        fetched = self._fetched()
+        return lambda: self._apply(optimizer, parts, fetched)
+
+    def _fetched(self) -> dict[str, dict[Key, Any]]:
+        return {
+            part: {key: ops.asarray(array.read()) for key, (array, ops) in arrays.items()}
+            for part, arrays in self.arrays.items()
+        }
+
+    def _apply(
+        self, optimizer: Optimizer, parts: dict[str, dict[Any, Any]], fetched: dict[str, dict[Key, Any]] | None
+    ) -> None:
+        """Do it; `fetched` is None if the arrays are still to be read."""
+        for part in parts.values():
+            for key in self.forgotten:
+                part.pop(key, None)
+        optimizer._layouts.clear()  # they hold what was forgotten
+        if fetched is None:
+            try:
+                fetched = self._fetched()
+            except Exception as error:
+                raise SerializationError(
+                    "what the optimizer knew of the parameters is forgotten: the new state could be read once, and not "
+                    f"a second time when it was to be put in place: {error}. The model is loaded. Load again"
+                ) from error
+        for name, values in {**fetched, **self.counts}.items():
+            parts[name].update(values)
         optimizer._step = self.step
         optimizer._last_score = self.last_score
         for target, name, value in self.schedules:
@@ -126,23 +165,22 @@ class OptimizerPlan:
                 target[name] = value
             else:
                 setattr(target, name, value)
-        parts: dict[str, dict[Any, Any]] = {
-            "mom1": optimizer.mom1,
-            "mom2": optimizer.mom2,
-            "averages": optimizer.averages if optimizer.averages is not None else {},
-            "nr_update": optimizer.nr_update,
-            "last_seen": optimizer.last_seen,
-        }
-        for name, part in parts.items():
-            for key in self.forgotten:
-                part.pop(key, None)
-            part.update({**self.arrays, **self.counts}[name])
+
+
+def _parts(optimizer: Optimizer) -> dict[str, dict[Any, Any]]:
+    return {
+        "mom1": optimizer.mom1,
+        "mom2": optimizer.mom2,
+        "averages": optimizer.averages if optimizer.averages is not None else {},
+        "nr_update": optimizer.nr_update,
+        "last_seen": optimizer.last_seen,
+    }
 
 
 def plan_optimizer(
     optimizer: Optimizer, model: Node, found: object, shapes: Mapping[str, tuple[int, ...]], mismatch: Mismatch
 ) -> OptimizerPlan:
-    """Check the state of an optimizer, and fetch its arrays.
+    """Check the state of an optimizer. Its arrays are not read yet.
 
     shapes: of the parameters whose state is wanted, by path. Of a parameter that does not fit nothing is loaded.
     SerializationError for data that no checkpoint has.
@@ -220,11 +258,11 @@ def _plan_arrays(
     keys: dict[str, Key],
     shapes: Mapping[str, tuple[int, ...]],
     mismatch: Mismatch,
-) -> dict[str, dict[Key, Any]]:
+) -> dict[str, dict[Key, tuple[StoredArray, Ops]]]:
     parts = {part: _typed(found.get(part) or {}, dict, part) for part in ("mom1", "mom2", "averages")}
     if parts["mom1"].keys() != parts["mom2"].keys():
         raise SerializationError("cannot load the optimizer: 'mom1' and 'mom2' are of different parameters")
-    fetched: dict[str, dict[Key, Any]] = {part: {} for part in parts}
+    planned: dict[str, dict[Key, tuple[StoredArray, Ops]]] = {part: {} for part in parts}
     nodes = {path: node for path, (node, _) in parameter_paths(model).items()}
     for part, arrays in parts.items():
         for path, array in arrays.items():
@@ -237,9 +275,8 @@ def _plan_arrays(
             if array.shape != expected:
                 mismatch(f"optimizer.{part}.{path}", f"the shape should be {expected}, not {array.shape}")
                 continue
-            value = array.read()
-            fetched[part][keys[path]] = nodes[path].ops.asarray(value) if path in nodes else model.ops.asarray(value)
-    return fetched
+            planned[part][keys[path]] = array, nodes.get(path, model).ops
+    return planned
 
 
 def _plan_schedule(schedule: Schedule[Any], state: object, path: str, mismatch: Mismatch) -> list[tuple[Any, str, Any]]:

@@ -45,6 +45,7 @@ __all__ = [
     "lay_out",
     "loose_parameters",
     "new_homes",
+    "without_overlaps",
 ]
 
 ALIGNMENT = 64
@@ -298,7 +299,7 @@ def lay_out(model: Model[Any, Any]) -> None:
     """
     parameters = [parameter for _, parameter in _parameters_of(model) if _is_movable(parameter.value)]
     groups: dict[tuple[object, ...], list[Parameter]] = {}
-    for parameter in _without_overlaps(parameters):
+    for parameter in without_overlaps(parameters):
         value = parameter.value
         if value is not None:
             groups.setdefault((value.dtype.str, *_device(value)), []).append(parameter)
@@ -353,7 +354,7 @@ def _is_movable(value: object) -> bool:
     )
 
 
-def _without_overlaps(parameters: Iterable[Parameter]) -> list[Parameter]:
+def without_overlaps(parameters: Iterable[Parameter]) -> list[Parameter]:
     """The parameters that share no memory with another one of these, in the order given."""
     extents = []
     for place, parameter in enumerate(parameters):

@@ -8,7 +8,7 @@ the tree, such as ``layers.0.layers.1.W``.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 
 from . import _msgpack
 from ._files import write_atomically
-from ._loading import Entry, Plan, apply_plans, as_bytes, entries_of, explain, plan_all
+from ._loading import Entry, Plan, as_bytes, entries_of, explain, plan_all, prepare
 from ._msgpack_stream import BytesSource, FileSource, StoredArray, pieces, read_skeleton
 from ._optimizer_state import OptimizerPlan, optimizer_state, plan_optimizer
 from ._parameters import GradientState
@@ -121,7 +121,8 @@ def load_checkpoint(
     partial: load what fits, by path and shape, and report the rest. Names of nodes and references stay what they are.
 
     SerializationError (a ValueError), and no change, if the file is no checkpoint, is damaged, or does not fit; OSError
-    if it cannot be read.
+    if it cannot be read. If only the second reading of a file fails, what was to be replaced is unset, and the
+    SerializationError says so: see docs/saving.md.
     """
     if optimizer is not None and not isinstance(optimizer, Optimizer):
         raise TypeError(f"load_checkpoint: optimizer must be an Optimizer, got a {type(optimizer).__name__}")
@@ -138,12 +139,14 @@ def load_checkpoint(
         if optimizer is not None:
             optimizer_plan = _plan_optimizer(optimizer, model, found.get("optimizer"), plan)
         gradients = plan.gradients(found.get("gradients"))
-        plan.apply()
+        steps = [plan.prepare()]
+        if optimizer is not None and optimizer_plan is not None:
+            steps.append(optimizer_plan.prepare(optimizer))
+        for step in steps:
+            step()
     for name, gradient in gradients.items():
         node, key = parameter_paths(model)[name]
         node.set_grad(key, node.ops.asarray(gradient))
-    if optimizer is not None and optimizer_plan is not None:
-        optimizer_plan.apply(optimizer)
     if restore is not None:
         restore()
     return plan.report(position)
@@ -228,8 +231,9 @@ class _Whole:
                 gradients[path] = array.read()
         return gradients
 
-    def apply(self) -> None:
-        apply_plans(self.model, self.plans)
+    def prepare(self) -> Callable[[], None]:
+        """Read or check everything; returns the function that loads the model."""
+        return prepare(self.model, self.plans)
 
     def report(self, position: Any) -> Checkpoint:
         return Checkpoint((*self.shapes(), *self.shims()), position=position)
@@ -316,9 +320,9 @@ class _Partial(_Whole):
             raise entry.problem(f"the dimensions {differ} are others, and its parameters are not allocated here")
         return alone.params
 
-    def apply(self) -> None:
+    def prepare(self) -> Callable[[], None]:
         paths = {id(shim): path for path, (_, shim) in shim_paths(self.model).items()}
-        apply_plans(self.model, self.plans, lambda shim, why: self.mismatch(paths[id(shim)], why))
+        return prepare(self.model, self.plans, lambda shim, why: self.mismatch(paths[id(shim)], why))
 
     def report(self, position: Any) -> Checkpoint:
         loaded = [path for path in (*self.shapes(), *self.shims()) if path not in self.mismatched]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from ._files import replacing
 from ._loading import Entry, Plan, apply_plans
-from ._msgpack_stream import StoredArray, little_endian
+from ._msgpack_stream import FileSource, StoredArray, little_endian
 from ._paths import node_paths, parameter_paths, shim_paths
 from ._shapes import check_shapes, shape_rules
 from .checkpoints import LoadReport
@@ -29,6 +30,7 @@ _DTYPES = {
     "BOOL": "?", "U8": "u1", "U16": "u2", "U32": "u4", "U64": "u8", "I8": "i1", "I16": "i2", "I32": "i4", "I64": "i8",
     "F16": "f2", "F32": "f4", "F64": "f8",
 }  # fmt: skip
+_AT_ONCE = 1 << 22
 
 
 def export_safetensors(model: Model[Any, Any], path: Path | str, *, metadata: Mapping[str, str] | None = None) -> None:
@@ -68,13 +70,12 @@ def import_safetensors(model: Model[Any, Any], path: Path | str, *, partial: boo
     without the package, OSError if the file cannot be read.
     """
     package = _safetensors()
-    with Path(path).open("rb"):
-        pass  # the errors that one expects of files
-    try:
-        with package.safe_open(path, framework="numpy") as file:
-            return _load(model, file, partial=partial)
-    except package.SafetensorError as error:
-        raise SerializationError(f"the file is no safetensors file, or damaged: {error}") from error
+    with Path(path).open("rb") as own:  # the errors that one expects of files
+        try:
+            with package.safe_open(path, framework="numpy") as file:
+                return _load(model, file, FileSource(own), partial=partial)
+        except package.SafetensorError as error:
+            raise SerializationError(f"the file is no safetensors file, or damaged: {error}") from error
 
 
 def _safetensors(module: str = "") -> Any:
@@ -89,9 +90,9 @@ def _safetensors(module: str = "") -> Any:
 class _Tensor(StoredArray):
     """A tensor in a safetensors file."""
 
-    __slots__ = ("_file", "_name")
+    __slots__ = ("_file", "_name", "_source")
 
-    def __init__(self, file: Any, name: str) -> None:
+    def __init__(self, file: Any, name: str, source: FileSource) -> None:
         entry = file.get_slice(name)
         if entry.get_dtype() not in _DTYPES:
             raise SerializationError(f"cannot load {name!r}: NumPy has no dtype {entry.get_dtype()}")
@@ -99,16 +100,37 @@ class _Tensor(StoredArray):
         self.dtype = np.dtype(_DTYPES[entry.get_dtype()])
         self._file = file
         self._name = name
+        self._source = source
 
     def read(self) -> ArrayXd:
         array: ArrayXd = self._file.get_tensor(self._name)
         return array
 
+    def check(self) -> None:
+        for _ in self._pieces():
+            pass
+
+    def check_unchanged(self) -> None:
+        self._source.check_unchanged()
+
     def copy_to(self, out: ArrayXd) -> None:
-        out[...] = self.read()
+        if not self.shape:
+            out[...] = self.read()
+        for rows, piece in self._pieces():
+            out[rows] = piece
+        self.check_unchanged()
+
+    def _pieces(self) -> Iterator[tuple[slice, ArrayXd]]:
+        """The tensor in rows of some megabytes: the package copies what it reads."""
+        stored = self._file.get_slice(self._name)
+        rows = self.shape[0] if self.shape else 0
+        step = max(1, _AT_ONCE * rows // max(1, self.dtype.itemsize * math.prod(self.shape)))
+        for start in range(0, rows, step):
+            found = slice(start, min(start + step, rows))
+            yield found, stored[found]
 
 
-def _load(model: Model[Any, Any], file: Any, *, partial: bool) -> LoadReport:
+def _load(model: Model[Any, Any], file: Any, source: FileSource, *, partial: bool) -> LoadReport:
     names = list(file.keys())
     here = parameter_paths(model)
     mismatched: dict[str, str] = {}
@@ -126,7 +148,7 @@ def _load(model: Model[Any, Any], file: Any, *, partial: bool) -> LoadReport:
         for name in node.param_names:
             if path + name in names:
                 try:
-                    _plan_param(entry, plan, name, _Tensor(file, path + name))
+                    _plan_param(entry, plan, name, _Tensor(file, path + name, source))
                 except SerializationError as error:
                     if not partial:
                         raise

@@ -168,7 +168,11 @@ def from_bytes(model: Node, bytes_data: bytes) -> None:
 
 
 def from_disk(model: Node, path: Path) -> None:
-    """Load a file. The arrays go from the file to their places; nothing else of their size is allocated."""
+    """Load a file. The arrays go from the file to their places; nothing else of their size is allocated.
+
+    Weights that are replaced are let go before the new ones are read, for which the file is read twice; if only the
+    second reading fails they are unset, and the SerializationError says so.
+    """
     with path.open("rb") as file:
         if file.seekable():
             from_dict(model, _skeleton(FileSource(file)))
