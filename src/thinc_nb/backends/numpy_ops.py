@@ -11,7 +11,7 @@ import numpy as np
 
 from ..kernels import _threads
 from ..types import DeviceTypes
-from . import _blas, _memory
+from . import _blas, _memory, _products
 from .ops import Ops
 
 MIN_STEP = 500_000
@@ -51,7 +51,7 @@ class NumpyOps(Ops):
         return array
 
     def _matmul(self, a: Any, b: Any, out: Any) -> None:
-        _blas.matmul(a, b, out)
+        _products.matmul(a, b, out)
 
     def _each_way(self, walk: Callable[[int], None], dirs: int, sequences: int, nO: int) -> None:
         def work(first: int, last: int) -> None:

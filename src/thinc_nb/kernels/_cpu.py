@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from . import _keys, _math
+from . import _keys, _math, _tiles
 from ._bind import Binder
 from ._cache import KernelCache
 from ._words import Precision, Real
@@ -81,7 +81,7 @@ def compile_loop(function: Callable[..., None], shape: str, precision: Precision
 def binder(precision: Precision) -> Binder:
     """What binds bodies to the CPU in one precision."""
     meanings = COMMON | (_keys.SINGLE if precision == "f32" else _keys.DOUBLE | LIBRARY)
-    words = {word: compile_inline(meaning) for word, meaning in meanings.items()}
+    words = {word: compile_inline(meaning) for word, meaning in meanings.items()} | _tiles.PRODUCTS
     bound = Binder(precision, words, compile_inline)
     if precision == "f32":
         for word, polynomial in POLYNOMIALS.items():

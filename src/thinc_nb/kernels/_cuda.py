@@ -107,7 +107,11 @@ def _pretended_device(capability: tuple[int, int]) -> Iterator[None]:
 def binder(precision: Precision) -> Binder:
     """What binds bodies and grids to CUDA in one precision."""
     meanings = COMMON | (_keys.SINGLE if precision == "f32" else _keys.DOUBLE)
-    return Binder(precision, {word: compile_device(meaning) for word, meaning in meanings.items()}, compile_device)
+    words = {word: compile_device(meaning) for word, meaning in meanings.items()}
+    bound = Binder(precision, words, compile_device)
+    for word, meaning in PRODUCTS.items():
+        words[word] = compile_device(bound.bind(meaning))
+    return bound
 
 
 def compile_device(function: Callable[..., Any]) -> Any:
@@ -169,6 +173,43 @@ def _max_lanes(key: Key) -> Key:
 def _sync_lanes() -> None:
     cuda.syncwarp()
 
+
+# Bound like bodies, for the sake of the constant. Rows are few where kernels use these, so lanes share the columns.
+ZERO = 0.0
+
+
+def _multiply(out: Any, a: Any, b: Any) -> None:
+    for i in range(out.shape[0]):
+        for j in range(cuda.threadIdx.x, out.shape[1], cuda.blockDim.x):
+            total = ZERO
+            for k in range(b.shape[0]):
+                total += a[i, k] * b[k, j]
+            out[i, j] = total
+
+
+def _multiply_transposed(out: Any, a: Any, b: Any) -> None:
+    for i in range(out.shape[0]):
+        for j in range(cuda.threadIdx.x, out.shape[1], cuda.blockDim.x):
+            total = ZERO
+            for k in range(b.shape[1]):
+                total += a[i, k] * b[j, k]
+            out[i, j] = total
+
+
+def _multiply_columns(out: Any, a: Any, b: Any) -> None:
+    for i in range(out.shape[0]):
+        for j in range(cuda.threadIdx.x, out.shape[1], cuda.blockDim.x):
+            total = ZERO
+            for k in range(b.shape[0]):
+                total += a[k, i] * b[k, j]
+            out[i, j] = total
+
+
+PRODUCTS: dict[str, Callable[..., Any]] = {
+    "multiply": _multiply,
+    "multiply_transposed": _multiply_transposed,
+    "multiply_columns": _multiply_columns,
+}
 
 COMMON: dict[str, Callable[..., Any]] = {
     "exp": _exp,

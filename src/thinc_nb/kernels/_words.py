@@ -151,3 +151,23 @@ def atomic_add(array: Any, index: Any, value: Real) -> None:
 @Word
 def sync_lanes() -> None:
     """Let each lane see what the others wrote before."""
+
+
+# --- products -------------------------------------------------------------------------------------------------------
+# Results and the rows of `b` lie with their columns beside each other. The lanes share the work, and meet afterwards
+# with sync_lanes if they read it.
+
+
+@Word
+def multiply(out: Any, a: Any, b: Any) -> None:
+    """out = a @ b, in tiles that stay in registers."""
+
+
+@Word
+def multiply_transposed(out: Any, a: Any, b: Any) -> None:
+    """out = a @ b.T."""
+
+
+@Word
+def multiply_columns(out: Any, a: Any, b: Any) -> None:
+    """out = a.T @ b."""

@@ -1,0 +1,6 @@
+"""Only what thinc_nb uses: writing LLVM's code, whose values are opaque."""
+
+from typing import Any
+
+def get_or_insert_function(module: Any, fnty: Any, name: str) -> Any: ...
+def unpack_tuple(builder: Any, tup: Any, count: int | None = None) -> list[Any]: ...

@@ -1,0 +1,3 @@
+"""Only what thinc_nb uses."""
+
+def get_host_cpu_features() -> str: ...
