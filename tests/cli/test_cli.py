@@ -49,7 +49,7 @@ def test_info_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["blas"][0]["num_threads"] >= 1
     assert facts["devices"][0].startswith("cpu")
     assert facts["threads"]["cpus"] >= 1
-    assert {"folder", "entries", "bytes", "kernels"} <= set(facts["cache"])
+    assert {"folder", "entries", "bytes", "kernels", "missing", "stale"} <= set(facts["cache"])
 
 
 def test_parsing_arguments_imports_nothing_heavy() -> None:

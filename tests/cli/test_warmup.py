@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from thinc_nb.cli import main
@@ -38,3 +40,13 @@ def test_without_a_cache_it_says_that_nothing_would_be_kept(monkeypatch, capsys)
     monkeypatch.setenv("THINC_NB_CACHE_DIR", "")
     assert main(["warmup"]) == 2
     assert "the cache is off" in capsys.readouterr().err
+
+
+def test_a_terminal_sees_a_bar(one_kernel, monkeypatch, capsys):
+    pytest.importorskip("rich")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["warmup", "--processes=1"]) == 0
+    *bar, last = capsys.readouterr().out.splitlines()
+    drawn = next(line for line in bar if "100%" in line)
+    assert "optimise.scale" in drawn
+    assert "1 kernels are ready in " in last

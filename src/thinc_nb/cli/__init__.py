@@ -35,9 +35,7 @@ _COMMANDS = {
     ),
     "tag": _Command(tag.add_arguments, tag.run, "tag new text with a model that the demo saved"),
     "train": _Command(train.add_arguments, train.run, "train the model that a config file describes"),
-    "info": _Command(
-        info.add_arguments, info.run, "print versions, devices, threads, cache folder and what is compiled"
-    ),
+    "info": _Command(info.add_arguments, info.run, "print versions, devices, threads, and which kernels are compiled"),
     "warmup": _Command(warmup.add_arguments, warmup.run, "compile all kernels now, so that no first call has to"),
 }
 
