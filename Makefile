@@ -19,7 +19,7 @@ INSTALL := $(BIN)/python $(PIP) --no-build-isolation
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy pyright lint format bench asv bench-models docs clean
+.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy pyright stubtest lint format bench asv bench-models docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,7 +27,7 @@ help:
 	@echo "make test       the tests, then the kernels in Numba's CUDA simulator"
 	@echo "make test-all   the same with the slow sweeps"
 	@echo "make test-peer  the tests that compare with Thinc from PyPI"
-	@echo "make typecheck  mypy --strict and pyright"
+	@echo "make typecheck  mypy --strict, pyright, and stubs/ beside the packages it describes"
 	@echo "make lint       ruff: rules and formatting (make format mends)"
 	@echo "make bench      every operation beside Thinc and PyTorch (BENCH_ARGS=\"--op gelu --threads 1\")"
 	@echo "make asv        the benchmarks that asv tracks, quickly (ASV_ARGS= for the long run)"
@@ -101,7 +101,7 @@ test-all: $(VENV)/test.stamp
 test-peer: $(PEER)/peer.stamp
 	$(PEER)/bin/python -m pytest $(PYTEST_ARGS) -m "peer and not slow"
 
-typecheck: mypy pyright
+typecheck: mypy pyright stubtest
 
 mypy: $(VENV)/typecheck.stamp
 	$(BIN)/python -m mypy
@@ -109,6 +109,9 @@ mypy: $(VENV)/typecheck.stamp
 pyright: $(VENV)/typecheck.stamp
 	$(BIN)/python -m pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest tests/mypy/test_pyright.py
+
+stubtest: $(VENV)/typecheck.stamp
+	$(BIN)/python -m pytest tests/test_stubs.py
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/python -m ruff check

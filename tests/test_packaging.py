@@ -120,7 +120,8 @@ def test_the_wheel_has_the_package_its_types_and_the_stubs_apart(tmp_path: Path)
     package = {p.relative_to(ROOT / "src").as_posix() for p in (ROOT / "src").rglob("*.py")}
     # mypy refuses a mypy_path inside site-packages; stubs of their own there would hide other ones.
     shared = f"{version}.data/data/share/thinc_nb/"
-    shipped = ("cupy", "llvmlite", "msgpack", "numba", "threadpoolctl")  # what else is there has types of its own
+    # What else is there has types of its own.
+    shipped = ("cupy", "cupy_backends", "llvmlite", "msgpack", "numba", "threadpoolctl")
     stubs = {
         shared + p.relative_to(ROOT).as_posix() for name in shipped for p in (ROOT / "stubs" / name).rglob("*.pyi")
     }

@@ -1,6 +1,6 @@
 """The parts of catalogue that are used here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -12,6 +12,7 @@ class Registry:
     entry_points: bool
     entry_point_namespace: str
 
+    def __init__(self, namespace: Sequence[str], entry_points: bool = False) -> None: ...
     def __call__(self, name: str, func: Any | None = ...) -> Callable[[_T], _T]: ...
     def __contains__(self, name: str) -> bool: ...
     def register(self, name: str, *, func: Any | None = ...) -> Callable[[_T], _T]: ...

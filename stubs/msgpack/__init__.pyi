@@ -1,4 +1,4 @@
-"""Only what thinc_nb uses. What is read is an `object`: the caller finds out what it got before using it."""
+"""What thinc_nb uses. What is read is an `object`: the caller finds out what it got before using it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol, TypeAlias, type_check_only
@@ -119,3 +119,6 @@ def unpackb(
 
 loads = unpackb
 dumps = packb
+
+# The rest of the module, which is not described.
+def __getattr__(name: str) -> Any: ...

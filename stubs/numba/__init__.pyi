@@ -1,6 +1,6 @@
-"""Only what thinc_nb uses. A decorated function keeps its signature."""
+"""What thinc_nb uses. A decorated function keeps its signature."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypedDict, TypeVar, overload, type_check_only
 
 from typing_extensions import Unpack
@@ -21,6 +21,7 @@ from .core.types import (
     uint64 as uint64,
     void as void,
 )
+from .core.typing import Signature
 
 __version__: str
 
@@ -28,20 +29,26 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R", covariant=True)
 
 @type_check_only
-class _Options(TypedDict, total=False):
-    cache: bool
+class _JitOptions(TypedDict, total=False):
+    nopython: bool
+    forceobj: bool
+    looplift: bool
     nogil: bool
     parallel: bool
     fastmath: bool | set[str]
-    boundscheck: bool | None
     error_model: Literal["python", "numpy"]
     inline: Literal["never", "always"]
     forceinline: bool
-    locals: dict[str, types.Type]
     debug: bool
     no_cpython_wrapper: bool
     no_cfunc_wrapper: bool
     _nrt: bool
+
+@type_check_only
+class _Options(_JitOptions, total=False):
+    cache: bool
+    boundscheck: bool | None
+    locals: Mapping[str, types.Type | str]
 
 @type_check_only
 class _CacheStats(Protocol):
@@ -63,11 +70,11 @@ class _Dispatcher(Generic[_P, _R]):
     @property
     def signatures(self) -> list[tuple[types.Type, ...]]: ...
     @property
-    def nopython_signatures(self) -> list[types.Signature]: ...
+    def nopython_signatures(self) -> list[Signature]: ...
     @property
     def stats(self) -> _CacheStats: ...
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
-    def compile(self, sig: str | types.Signature | tuple[types.Type, ...]) -> object: ...
+    def compile(self, sig: str | Signature | tuple[types.Type, ...]) -> object: ...
     def disable_compile(self, val: bool = True) -> None: ...
     def recompile(self) -> None: ...
     def inspect_llvm(self, signature: tuple[types.Type, ...]) -> str: ...
@@ -77,8 +84,19 @@ class _Dispatcher(Generic[_P, _R]):
 class _Decorator(Protocol):
     def __call__(self, func: Callable[_P, _R], /) -> _Dispatcher[_P, _R]: ...
 
-_Signature: TypeAlias = str | types.Signature | tuple[types.Type, ...]
+_Signature: TypeAlias = str | Signature | tuple[types.Type, ...]
 
+@overload
+def jit(signature_or_function: Callable[_P, _R]) -> _Dispatcher[_P, _R]: ...
+@overload
+def jit(
+    signature_or_function: _Signature | list[_Signature] | None = None,
+    locals: Mapping[str, types.Type | str] = ...,
+    cache: bool = False,
+    pipeline_class: type[Any] | None = None,
+    boundscheck: bool | None = None,
+    **options: Unpack[_JitOptions],
+) -> _Decorator: ...
 @overload
 def njit(func: Callable[_P, _R], /) -> _Dispatcher[_P, _R]: ...
 @overload
@@ -86,11 +104,10 @@ def njit(signature: _Signature | list[_Signature] | None = None, /, **options: U
 
 # A ufunc broadcasts, so the scalar signature is not kept: arrays in, array out.
 @overload
-def vectorize(func: Callable[..., Any], /) -> Callable[..., Any]: ...
+def vectorize(ftylist_or_function: Callable[..., Any]) -> Callable[..., Any]: ...
 @overload
 def vectorize(
-    signatures: list[str] = ...,
-    /,
+    ftylist_or_function: Sequence[str] = (),
     *,
     target: Literal["cpu", "parallel"] = "cpu",
     cache: bool = False,
@@ -106,13 +123,16 @@ def guvectorize(
     nopython: bool = True,
 ) -> Callable[[Callable[..., None]], Callable[..., Any]]: ...
 
-class prange(Iterable[int]):
+# Outside of compiled code it is range.
+class prange:
     @overload
-    def __new__(cls, stop: int, /) -> prange: ...
+    def __new__(cls, stop: int, /) -> range: ...  # type: ignore[misc]
     @overload
-    def __new__(cls, start: int, stop: int, step: int = 1, /) -> prange: ...
-    def __iter__(self) -> Iterator[int]: ...
+    def __new__(cls, start: int, stop: int, step: int = 1, /) -> range: ...  # type: ignore[misc]
 
-def typeof(val: object) -> types.Type: ...
+def typeof(val: object, purpose: object = ...) -> types.Type: ...
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...
+
+# The rest of the module, which is not described.
+def __getattr__(name: str) -> Any: ...

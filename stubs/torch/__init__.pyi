@@ -1,17 +1,28 @@
-# What thinc_nb uses of torch. The tensors' own operations are not listed: they come from `compat.torch`, which is Any.
-from typing import Any
+"""What thinc_nb uses. The tensors' own operations are not described: they come from `compat.torch`, which is Any."""
+
+from typing import Any, final, type_check_only
+
+from typing_extensions import Self
 
 from . import autograd as autograd, jit as jit, nn as nn
 
+@final
 class device:
-    type: str
-    index: int | None
-    def __init__(self, type: str | device, index: int | None = None) -> None: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def index(self) -> int | None: ...
+    def __new__(cls, type: str | device, index: int | None = None) -> Self: ...
 
-class Tensor:
+@type_check_only
+class _TensorMeta(type): ...
+
+class Tensor(metaclass=_TensorMeta):
     device: device
     grad: Tensor | None
     requires_grad: bool
+    def __repr__(self, *, tensor_contents: str | None = None) -> str: ...
     def __getattr__(self, name: str) -> Any: ...
 
+# The rest of the module, which is not described.
 def __getattr__(name: str) -> Any: ...

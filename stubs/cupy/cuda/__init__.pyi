@@ -1,10 +1,10 @@
-"""Only what thinc_nb uses."""
+"""What thinc_nb uses."""
 
 from types import TracebackType
+from typing import Any
 
+from cupy_backends.cuda.api import driver as driver, runtime as runtime
 from typing_extensions import Self
-
-from . import driver as driver, runtime as runtime
 
 class Device:
     id: int
@@ -20,6 +20,9 @@ class Device:
 
 class Stream:
     ptr: int
+    def __init__(
+        self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: int | None = None
+    ) -> None: ...
     def synchronize(self) -> None: ...
     def use(self) -> Stream: ...
     def __enter__(self) -> Self: ...
@@ -28,3 +31,6 @@ class Stream:
     ) -> None: ...
 
 def get_current_stream(device_id: int = -1) -> Stream: ...
+
+# The rest of the module, which is not described.
+def __getattr__(name: str) -> Any: ...

@@ -1,4 +1,6 @@
-"""Only what thinc_nb uses."""
+"""What thinc_nb uses."""
+
+from typing import Any
 
 from . import (
     cgutils as cgutils,
@@ -9,3 +11,6 @@ from . import (
     serialize as serialize,
     types as types,
 )
+
+# The rest of the module, which is not described.
+def __getattr__(name: str) -> Any: ...

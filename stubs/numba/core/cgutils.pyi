@@ -1,6 +1,9 @@
-"""Only what thinc_nb uses: writing LLVM's code, whose values are opaque."""
+"""What thinc_nb uses: writing LLVM's code, whose values are opaque."""
 
 from typing import Any
 
 def get_or_insert_function(module: Any, fnty: Any, name: str) -> Any: ...
 def unpack_tuple(builder: Any, tup: Any, count: int | None = None) -> list[Any]: ...
+
+# The rest of the module, which is not described.
+def __getattr__(name: str) -> Any: ...

@@ -1,4 +1,4 @@
-"""Only what thinc_nb uses: what a dispatcher hands to its cache, taken apart and put together again."""
+"""What thinc_nb uses: what a dispatcher hands to its cache, taken apart and put together again."""
 
 from typing import Any
 
@@ -6,4 +6,19 @@ class CompileResult:
     # Any: the parts are numba's own, passed on unread.
     def _reduce(self) -> tuple[Any, ...]: ...
     @classmethod
-    def _rebuild(cls, target_context: Any, *parts: Any) -> CompileResult: ...
+    def _rebuild(
+        cls,
+        target_context: Any,
+        libdata: Any,
+        fndesc: Any,
+        env: Any,
+        signature: Any,
+        objectmode: Any,
+        lifted: Any,
+        typeann: Any,
+        reload_init: Any,
+        referenced_envs: Any,
+    ) -> CompileResult: ...
+
+# The rest of the module, which is not described.
+def __getattr__(name: str) -> Any: ...

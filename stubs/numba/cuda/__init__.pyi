@@ -1,12 +1,12 @@
-"""Only what thinc_nb uses. A kernel is launched as kernel[blocks, threads](...) and keeps its signature."""
+"""What thinc_nb uses. A kernel is launched as kernel[blocks, threads](...) and keeps its signature."""
 
-from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypedDict, TypeVar, overload, type_check_only
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload, type_check_only
 
 import numpy as np
-from typing_extensions import Unpack
 
 from ..core import types
+from ..core.typing import Signature
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R", covariant=True)
@@ -14,19 +14,7 @@ _S = TypeVar("_S", bound=tuple[Any, ...], covariant=True)
 _D = TypeVar("_D", bound=np.dtype[Any], covariant=True)
 _T = TypeVar("_T", bound=float | np.generic)
 _Shape: TypeAlias = int | tuple[int, ...]
-_Signature: TypeAlias = str | types.Signature | tuple[types.Type, ...]
-
-@type_check_only
-class _Options(TypedDict, total=False):
-    device: bool
-    inline: bool | str
-    forceinline: bool
-    fastmath: bool | set[str]
-    cache: bool
-    debug: bool
-    opt: bool
-    lineinfo: bool
-    max_registers: int | None
+_Signature: TypeAlias = str | Signature | tuple[types.Type, ...]
 
 @type_check_only
 class _Launch(Protocol[_P]):
@@ -48,13 +36,30 @@ class _Decorator(Protocol):
     def __call__(self, func: Callable[_P, _R], /) -> _Kernel[_P, _R]: ...
 
 @overload
-def jit(func: Callable[_P, _R], /) -> _Kernel[_P, _R]: ...
+def jit(func_or_sig: Callable[_P, _R]) -> _Kernel[_P, _R]: ...
 @overload
-def jit(signature: _Signature | list[_Signature] | None = None, /, **options: Unpack[_Options]) -> _Decorator: ...
+def jit(
+    func_or_sig: _Signature | list[_Signature] | None = None,
+    device: bool = False,
+    inline: Literal["never", "always"] | bool = "never",
+    forceinline: bool = False,
+    link: Sequence[object] = (),
+    debug: bool | None = None,
+    opt: bool | None = None,
+    lineinfo: bool = False,
+    cache: bool = False,
+    launch_bounds: int | tuple[int, ...] | None = None,
+    lto: bool | None = None,
+    shared_memory_carveout: int | str | None = None,
+    *,
+    fastmath: bool | set[str] = False,
+    max_registers: int | None = None,
+    # Any: what else the compiler of this version knows.
+    **kws: Any,
+) -> _Decorator: ...
 def compile_ptx(
     pyfunc: Callable[..., object],
     sig: _Signature,
-    *,
     debug: bool | None = None,
     lineinfo: bool = False,
     device: bool = False,
@@ -63,8 +68,8 @@ def compile_ptx(
     opt: bool | None = None,
     abi: str = "numba",
     abi_info: dict[str, str] | None = None,
-    output: str = "ptx",
     forceinline: bool = False,
+    launch_bounds: int | tuple[int, ...] | None = None,
 ) -> tuple[str, types.Type]: ...
 def is_available() -> bool: ...
 def synchronize() -> None: ...
@@ -74,8 +79,10 @@ class _DeviceArray(np.ndarray[_S, _D]):
     def copy_to_host(self, ary: np.ndarray[_S, _D] | None = None, stream: object = 0) -> np.ndarray[_S, _D]: ...
     def copy_to_device(self, ary: np.ndarray[Any, Any], stream: object = 0) -> None: ...
 
-def to_device(obj: np.ndarray[_S, _D], stream: object = 0, copy: bool = True) -> _DeviceArray[_S, _D]: ...
-def as_cuda_array(obj: object) -> _DeviceArray[Any, Any]: ...
+def to_device(
+    obj: np.ndarray[_S, _D], stream: object = 0, copy: bool = True, to: _DeviceArray[_S, _D] | None = None
+) -> _DeviceArray[_S, _D]: ...
+def as_cuda_array(obj: object, sync: bool = True) -> _DeviceArray[Any, Any]: ...
 def external_stream(ptr: int) -> object: ...
 
 @type_check_only
@@ -122,8 +129,15 @@ class atomic:
 
 class shared:
     @staticmethod
-    def array(shape: _Shape, dtype: type[np.generic] | np.dtype[Any] | types.Type) -> np.ndarray[Any, Any]: ...
+    def array(
+        shape: _Shape, dtype: type[np.generic] | np.dtype[Any] | types.Type, alignment: int | None = None
+    ) -> np.ndarray[Any, Any]: ...
 
 class local:
     @staticmethod
-    def array(shape: _Shape, dtype: type[np.generic] | np.dtype[Any] | types.Type) -> np.ndarray[Any, Any]: ...
+    def array(
+        shape: _Shape, dtype: type[np.generic] | np.dtype[Any] | types.Type, alignment: int | None = None
+    ) -> np.ndarray[Any, Any]: ...
+
+# The rest of the module, which is not described.
+def __getattr__(name: str) -> Any: ...

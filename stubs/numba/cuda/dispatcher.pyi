@@ -1,7 +1,7 @@
-"""Only what thinc_nb uses."""
+"""What thinc_nb uses."""
 
 from collections.abc import Callable
-from typing import Protocol, type_check_only
+from typing import Any, Protocol, type_check_only
 
 @type_check_only
 class _Device(Protocol):
@@ -9,3 +9,6 @@ class _Device(Protocol):
 
 # A variable: to compile for a device that is not there, another function is put in its place.
 get_current_device: Callable[[], _Device]
+
+# The rest of the module, which is not described.
+def __getattr__(name: str) -> Any: ...

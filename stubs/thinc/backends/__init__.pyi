@@ -1,1 +1,1 @@
-"""Only what thinc_nb uses: `NumpyOps.cblas` hands out Thinc's table of BLAS functions."""
+"""What thinc_nb uses: `NumpyOps.cblas` hands out Thinc's table of BLAS functions."""

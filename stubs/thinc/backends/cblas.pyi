@@ -1,3 +1,3 @@
-"""Only what thinc_nb uses."""
+"""What thinc_nb uses."""
 
 class CBlas: ...

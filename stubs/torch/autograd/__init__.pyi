@@ -1,6 +1,10 @@
-from typing import Any
+from typing import Any, type_check_only
 
-class Function:
+@type_check_only
+class _FunctionMeta(type): ...
+
+class Function(metaclass=_FunctionMeta):
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any: ...
     @staticmethod

@@ -1,3 +1,5 @@
+"""What thinc_nb uses: what compiled code links to."""
+
 class _Runtime:
     def initialize(self, ctx: object) -> None: ...
 

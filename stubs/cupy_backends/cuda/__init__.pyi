@@ -1,0 +1,1 @@
+"""What `cupy.cuda` shows of it is what thinc_nb uses."""

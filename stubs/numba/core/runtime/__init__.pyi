@@ -1,0 +1,3 @@
+"""What thinc_nb uses."""
+
+from .nrt import rtsys as rtsys
