@@ -53,6 +53,10 @@ class NumpyOps(Ops):
     def _matmul(self, a: Any, b: Any, out: Any) -> None:
         _products.matmul(a, b, out)
 
+    def _walks(self, sequences: int, W_rec: Any) -> bool:
+        # Few rows of large weights, too: a step of BLAS's would copy these once more.
+        return sequences <= _products.FEW_ROWS or W_rec.size <= _products.MAX_SHARED
+
     def _each_way(self, walk: Callable[[int], None], dirs: int, sequences: int, nO: int) -> None:
         def work(first: int, last: int) -> None:
             with _blas.single_threaded():

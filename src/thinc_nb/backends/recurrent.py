@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,29 +65,14 @@ class RecurrentOps(OpsBase):
         d_layers = _layers("backprop_lstm", d_weights, (depth, dirs, nO), X.shape[1])
         for layer in reversed(range(depth)):
             inputs = self._side_by_side(Y[layer - 1]) if layer else X
-            gates = self._empty((dirs, *G.shape[2:]), d.dtype)
-            d_gates = [gates[way] for way in range(dirs)]
-            before = [self.xp.asarray(steps.rows_before(way)) for way in range(dirs)]
-
-            def backwards(
-                way: int, layer: int = layer, d: Any = d, d_gates: list[Any] = d_gates, before: list[Any] = before
-            ) -> None:
-                g, c, W_rec = G[layer, way], C[layer, way], layers[layer][way].W_rec
-                c_before = _state_before(c, before[way], H0[layer, way])
-                own = self.xp.ascontiguousarray(d[:, way * nO : (way + 1) * nO])
-                d_y, d_c = self.xp.zeros((2, steps.sequences, nO), dtype=d.dtype)
-                d_g, matmul = d_gates[way], self._matmul
-                for start, end in reversed(list(steps.walk(way))):
-                    at, d_now = slice(start, end), d_g[start:end]
-                    kernels.backprop_lstm_step(d_now, own[at], d_y, d_c, g[at], c[at], c_before[at])
-                    matmul(d_now, W_rec, out=d_y[: end - start])
-
-            self._each_way(backwards, dirs, steps.sequences, nO)
+            d_gates = self._empty((dirs, *G.shape[2:]), d.dtype)
+            run = partial(self._layer_backwards, steps, layers[layer], d, d_gates, G[layer], C[layer], H0[layer])
+            self._each_way(run, dirs, steps.sequences, nO)
             d_inputs = self._empty(inputs.shape, d.dtype)
             for way in range(dirs):
                 given, wanted = layers[layer][way], d_layers[layer][way]
                 self._matmul(d_gates[way].T, inputs, out=wanted.W_in)
-                y_before = _state_before(Y[layer, way], before[way], C0[layer, way])
+                y_before = steps.states_before(Y[layer, way], way, C0[layer, way])
                 self._matmul(d_gates[way].T, y_before, out=wanted.W_rec)
                 d_gates[way].sum(axis=0, out=wanted.b_in)
                 wanted.b_rec[...] = wanted.b_in
@@ -116,7 +103,9 @@ class RecurrentOps(OpsBase):
         kept = (depth if keep else 1, dirs, len(X))
         Y = self._empty((*kept, nO), X.dtype)
         G = self._empty((*kept, 4 * nO), X.dtype)
-        C = self._empty((*kept, nO), X.dtype)
+        # What is not kept needs a row for each sequence only.
+        alone = not keep and self._walks(steps.sequences, layers[0][0].W_rec)
+        C = self._empty((*kept[:2], steps.sequences if alone else len(X), nO), X.dtype)
         outputs = X
         for layer in range(depth):
             inputs, ways = outputs, layers[layer]
@@ -124,27 +113,52 @@ class RecurrentOps(OpsBase):
             gates, c = (G[layer], C[layer]) if keep else (G[0], C[0])
             for way in range(dirs):
                 self._matmul(inputs, ways[way].W_in.T, out=gates[way])
-                gates[way] += ways[way].b_in + ways[way].b_rec
-
-            def forwards(
-                way: int, layer: int = layer, ways: list[_Weights] = ways, y: Any = y, gates: Any = gates, c: Any = c
-            ) -> None:
-                # BLAS reads this side by rows: a third faster, for products this small.
-                W_rec = self.xp.ascontiguousarray(ways[way].W_rec.T)
-                # Every sequence has its states here: those before its first step until then.
-                hidden, cell = self._empty((2, steps.sequences, nO), X.dtype)
-                hidden[...] = C0[layer, way]
-                cell[...] = H0[layer, way]
-                recurrent = self._empty((steps.sequences, 4 * nO), X.dtype)
-                own_y, own_c, own_gates, matmul = y[way], c[way], gates[way], self._matmul
-                for start, end in steps.walk(way):
-                    size = end - start
-                    matmul(hidden[:size], W_rec, out=recurrent[:size])
-                    kernels.lstm_step(own_y[start:end], own_c[start:end], own_gates[start:end], hidden, cell, recurrent)
-
-            self._each_way(forwards, dirs, steps.sequences, nO)
+            run = partial(self._layer_forwards, steps, ways, y, gates, c, H0[layer], C0[layer])
+            self._each_way(run, dirs, steps.sequences, nO)
             outputs = self._side_by_side(Y[layer if keep else 0])
         return outputs, (Y, G, C, X, H0, C0)
+
+    def _layer_forwards(
+        self, steps: _Steps, ways: list[_Weights], Y: Any, gates: Any, C: Any, H0: Any, C0: Any, way: int
+    ) -> None:
+        """The steps of a direction, after the product of its input."""
+        W_rec, y, c, bias = ways[way].W_rec, Y[way], C[way], ways[way].b_in + ways[way].b_rec
+        nO, sequences = y.shape[1], steps.sequences
+        # Every sequence has its states here: those before its first step until then.
+        hidden, cell = self._empty((2, sequences, nO), y.dtype)
+        hidden[...] = C0[way]
+        cell[...] = H0[way]
+        recurrent = self._empty((sequences, 4 * nO), y.dtype)
+        if self._walks(sequences, W_rec):
+            kernels.lstm(hidden, cell, recurrent, y, c, gates[way], bias, W_rec, steps.bounds, way)
+            return
+        # BLAS reads this side by rows: a third faster, for products this small.
+        by_rows = self.xp.ascontiguousarray(W_rec.T)
+        for start, end in steps.walk(way):
+            now, size = slice(start, end), end - start
+            self._matmul(hidden[:size], by_rows, out=recurrent[:size])
+            kernels.lstm_step(y[now], c[now], gates[way, now], bias, hidden, cell, recurrent)
+
+    def _layer_backwards(
+        self, steps: _Steps, ways: list[_Weights], d: Any, d_gates: Any, gates: Any, C: Any, H0: Any, way: int
+    ) -> None:
+        """The gradient of what went into the gates of a direction."""
+        W_rec, c, d_g, g = ways[way].W_rec, C[way], d_gates[way], gates[way]
+        nO, sequences = c.shape[1], steps.sequences
+        d_y, d_c = self.xp.zeros((2, sequences, nO), dtype=d.dtype)
+        if self._walks(sequences, W_rec):
+            kernels.backprop_lstm(d_y, d_c, d_g, d, g, c, H0[way], W_rec, steps.bounds, way * nO, way)
+            return
+        own = self.xp.ascontiguousarray(d[:, way * nO : (way + 1) * nO])
+        c_before = steps.states_before(c, way, H0[way])
+        for start, end in reversed(list(steps.walk(way))):
+            now = slice(start, end)
+            kernels.backprop_lstm_step(d_g[now], own[now], d_y, d_c, g[now], c[now], c_before[now])
+            self._matmul(d_g[now], W_rec, out=d_y[: end - start])
+
+    def _walks(self, sequences: int, W_rec: Any) -> bool:
+        """Whether one kernel walks through whole sequences, its products included."""
+        return False
 
     def _each_way(self, walk: Callable[[int], None], dirs: int, sequences: int, nO: int) -> None:
         """Call with each direction; NumpyOps has a thread for each."""
@@ -214,27 +228,31 @@ class _Steps:
                 f"{what} must not rise, but goes from {sizes[position - 1]} to {sizes[position]} at position {position}"
             )
         self.sizes = sizes[sizes > 0]
-        self.starts = self.sizes.cumsum() - self.sizes
+        self.bounds = np.concatenate((np.zeros(1, "int64"), self.sizes.cumsum()))
+        """The first row of each step, and the end of the last."""
         self.sequences = int(self.sizes[0]) if self.sizes.size else 0
 
     def walk(self, way: int) -> Iterator[tuple[int, int]]:
         """First row and end of each step, in the order of a direction: 0 from the start, 1 from the end."""
-        bounds = list(zip(self.starts.tolist(), (self.starts + self.sizes).tolist(), strict=True))
-        return iter(bounds[::-1] if way else bounds)
+        bounds = self.bounds.tolist()
+        steps = list(itertools.pairwise(bounds))
+        return iter(steps[::-1] if way else steps)
 
-    def rows_before(self, way: int) -> Any:
+    def states_before(self, states: Any, way: int, initial: Any) -> Any:
+        """The states (n, nO) that each row found."""
+        before = self._rows_before(way)
+        found = states[before]
+        if before.size and before.min() < 0:
+            found[before < 0] = initial
+        return found
+
+    def _rows_before(self, way: int) -> Any:
         """For each row, which row of its sequence a direction comes from; -1 where it begins."""
         step = np.repeat(np.arange(len(self.sizes)), self.sizes)
-        sequence = np.arange(len(step)) - self.starts[step]
+        starts = self.bounds[:-1]
+        sequence = np.arange(len(step)) - starts[step]
         before = step + (1 if way else -1)
         inside = (before >= 0) & (before < len(self.sizes))
         before = np.where(inside, before, 0)
         inside &= sequence < self.sizes[before]
-        return np.where(inside, self.starts[before] + sequence, -1)
-
-
-def _state_before(states: Any, before: Any, initial: Any) -> Any:
-    """The states (n, nO) that each row found."""
-    found = states[before]
-    found[before < 0] = initial
-    return found
+        return np.where(inside, starts[before] + sequence, -1)
