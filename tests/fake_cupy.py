@@ -370,7 +370,13 @@ def module() -> ModuleType:
 
     functions["add"] = make("add")
     functions["add"].at = add_at
-    functions["random"] = SimpleNamespace(seed=lambda seed: None)
+    generator = np.random.RandomState(0)
+    # Nothing that would tell the state: it cannot be read.
+    functions["random"] = SimpleNamespace(
+        seed=generator.seed,
+        randint=lambda low, high: wrapped(np.asarray(generator.randint(low, high))),
+        uniform=lambda low, high, size: wrapped(generator.uniform(low, high, size)),
+    )
     driver = SimpleNamespace(CUDADriverError=CUDADriverError)
     runtime = SimpleNamespace(
         getDevice=lambda: Device.current,

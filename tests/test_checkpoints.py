@@ -148,6 +148,29 @@ def test_generators_are_saved_by_name(tmp_path: Path) -> None:
         load_checkpoint(path, model, generators={"PCG64": np.random.Generator(np.random.Philox())})
 
 
+def test_what_cupy_draws_after_loading_is_what_it_drew_after_saving(tmp_path: Path, cupy: Any) -> None:
+    def draw() -> list[float]:
+        return list(cupy.random.uniform(0, 1, 4).get())
+
+    path = tmp_path / "checkpoint"
+    model: Any = build()
+    cupy.random.seed(3)
+    expected = draw()
+    cupy.random.seed(3)
+    save_checkpoint(path, model)  # on the CPU
+    assert draw() == expected
+    model.to_gpu(0)
+    save_checkpoint(path, model)
+    first, second = draw(), draw()
+    load_checkpoint(path, model)
+    assert [draw(), draw()] == [first, second]
+    assert first != second
+    load_checkpoint(path, model, restore_random=False)
+    assert draw() not in (first, second)
+    load_checkpoint(path, build())  # a model that is not there any more
+    assert draw() == first
+
+
 def test_the_random_state_can_be_left_alone(saved: Path) -> None:
     np.random.seed(5)
     load_checkpoint(saved, build_quietly(), restore_random=False)
@@ -435,11 +458,13 @@ def changed(data: bytes, path: list[Any], value: object) -> bytes:
     return _msgpack.encode(document)
 
 
-def random_part(**changes: Any) -> bytes:
+def random_part(cupy: object = 1, **changes: Any) -> bytes:
     numpy_state = np.random.get_state(legacy=False)
     numpy_state["state"].update(changes)  # type: ignore[index, union-attr, unused-ignore]
     numpy_json = json.dumps(numpy_state, default=lambda array: array.tolist())
-    return _msgpack.encode({"python": json.dumps(random.getstate()), "numpy": numpy_json, "generators": {}})
+    return _msgpack.encode(
+        {"python": json.dumps(random.getstate()), "numpy": numpy_json, "generators": {}, "cupy": cupy}
+    )
 
 
 FLOATS = np.ones(4, dtype="f")
@@ -466,6 +491,9 @@ FLOATS = np.ones(4, dtype="f")
         (["gradients"], {"nothing": FLOATS}, "no such parameter"),
         (["random"], random_part(pos=10**9), "the place in a buffer of 624"),
         (["random"], random_part(pos=-1), "the place in a buffer of 624"),
+        (["random"], random_part(cupy=-1), "the seed of CuPy"),
+        (["random"], random_part(cupy="1"), "the seed of CuPy"),
+        (["shims"], [], "should be a dict by path"),
         (["random"], random_part(key=[1, 2]), "random state"),
         (["random"], b"\x80", "no 'generators'"),
         (["position"], b"\xc1", "'position' cannot be read"),

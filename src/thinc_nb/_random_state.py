@@ -16,10 +16,15 @@ from .errors import SerializationError
 __all__ = ["random_state", "restore_random_state"]
 
 Restore = Callable[[], object]
+_MOST_CUPY_SEEDS = 2**31 - 1
 
 
-def random_state(generators: Mapping[str, np.random.Generator]) -> dict[str, Any]:
-    """The states of `random`, `numpy.random`, torch if it has been imported, and of NumPy generators by name."""
+def random_state(generators: Mapping[str, np.random.Generator], *, uses_cupy: bool = False) -> dict[str, Any]:
+    """The states of `random`, `numpy.random`, torch if it has been imported, and of NumPy generators by name.
+
+    CuPy's state on the current device cannot be read. If it is wanted, its generator is seeded anew, with a number that
+    it draws itself, and this seed stands for the state: the program that goes on and the one that loads draw the same.
+    """
     state: dict[str, Any] = {
         "python": json.dumps(random.getstate()),
         "numpy": _as_json(np.random.get_state(legacy=False)),
@@ -30,13 +35,18 @@ def random_state(generators: Mapping[str, np.random.Generator]) -> dict[str, Any
         state["torch"] = torch.get_rng_state().numpy().tobytes()
         if torch.cuda.is_initialized():
             state["torch.cuda"] = [one.numpy().tobytes() for one in torch.cuda.get_rng_state_all()]
+    if uses_cupy:
+        seed = int(compat.cupy.random.randint(0, _MOST_CUPY_SEEDS))
+        compat.cupy.random.seed(seed)
+        state["cupy"] = seed
     return state
 
 
 def restore_random_state(found: object, generators: Mapping[str, np.random.Generator]) -> Restore:
     """Check the states; returns the function that sets them, which does not fail. SerializationError if they are bad.
 
-    Every generator given must be in the data. ``torch`` is imported if there is a state for it, and it is installed.
+    Every generator given must be in the data. torch is imported if there is a state for it, and it is installed; so is
+    CuPy.
     """
     if not isinstance(found, dict):
         raise SerializationError("cannot load the random state: it should be a dict")
@@ -51,6 +61,8 @@ def restore_random_state(found: object, generators: Mapping[str, np.random.Gener
         steps += [_generator(generator, named[name]) for name, generator in generators.items()]
         if "torch" in found and compat.has_torch:
             steps += _torch(found["torch"], found.get("torch.cuda"))
+        if "cupy" in found:
+            steps += _cupy(found["cupy"])
     except Exception as error:  # the setters of generators raise anything
         raise SerializationError(f"cannot load the random state: {str(error) or type(error).__name__}") from error
     return lambda: [step() for step in steps]
@@ -118,3 +130,11 @@ def _torch(found: object, found_cuda: object) -> list[Restore]:
             torch.Generator(f"cuda:{i}").set_state(one)
         steps.append(lambda: torch.cuda.set_rng_state_all(states))
     return steps
+
+
+def _cupy(seed: object) -> list[Restore]:
+    if type(seed) is not int or not 0 <= seed < _MOST_CUPY_SEEDS:
+        raise ValueError(f"the seed of CuPy is {seed!r:.80}")
+    if not compat.has_cupy_gpu:
+        return []
+    return [lambda: compat.cupy.random.seed(seed)]

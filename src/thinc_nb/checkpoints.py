@@ -74,9 +74,10 @@ def save_checkpoint(
     """Write a model and all that its training depends on to one file, entirely or not at all.
 
     Held are: the model (as `to_disk`, with shims), gradients that have not been used yet, the optimizer's moments,
-    averages, counts and schedules, and the states of `random`, `numpy.random` (from which dropout and shuffling draw)
-    and torch, if it has been imported. `position` is where you are in the data: numbers, strings, lists,
-    dictionaries, arrays. `generators`: NumPy generators of your own, by a name of your choice.
+    averages, counts and schedules, the scales of `PyTorchGradScaler`, and the states of `random`, `numpy.random` (from
+    which dropout and shuffling draw), torch, if it has been imported, and CuPy, if the model is on a GPU. `position` is
+    where you are in the data: numbers, strings, lists, dictionaries, arrays. `generators`: NumPy generators of your
+    own, by a name of your choice.
 
     Call it between two updates, not in the midst of one. TypeError for another kind of optimizer or position, OSError
     if writing fails; the old file is then what it was. Warns about attributes that cannot be written.
@@ -97,10 +98,19 @@ def save_checkpoint(
             if node._params[key].state is GradientState.WRITTEN
         },
         "optimizer": None if optimizer is None else optimizer_state(optimizer, model),
-        "random": _msgpack.encode(random_state(generators or {})),
+        "shims": {
+            path: _msgpack.encode(state)
+            for path, (_, shim) in shim_paths(model).items()
+            if (state := shim.training_state()) is not None
+        },
+        "random": _msgpack.encode(random_state(generators or {}, uses_cupy=_uses_cupy(model))),
         "position": _msgpack.encode(position),
     }
     write_atomically(Path(path), pieces(document))
+
+
+def _uses_cupy(model: Node) -> bool:
+    return any(node.ops.device_type == "gpu" and node.ops.xp is not np for node in model.walk())
 
 
 def load_checkpoint(
@@ -139,6 +149,7 @@ def load_checkpoint(
         if optimizer is not None:
             optimizer_plan = _plan_optimizer(optimizer, model, found.get("optimizer"), plan)
         gradients = plan.gradients(found.get("gradients"))
+        shims = plan.training_states(found.get("shims", {}))
         steps = [plan.prepare()]
         if optimizer is not None and optimizer_plan is not None:
             steps.append(optimizer_plan.prepare(optimizer))
@@ -147,9 +158,16 @@ def load_checkpoint(
     for name, gradient in gradients.items():
         node, key = parameter_paths(model)[name]
         node.set_grad(key, node.ops.asarray(gradient))
+    report = plan.report(position)
+    for path in report.loaded:
+        shims.get(path, _nothing)()
     if restore is not None:
         restore()
-    return plan.report(position)
+    return report
+
+
+def _nothing() -> None:
+    """Nothing to restore."""
 
 
 def _document(source: BytesSource | FileSource) -> dict[str, Any]:
@@ -230,6 +248,22 @@ class _Whole:
             else:
                 gradients[path] = array.read()
         return gradients
+
+    def training_states(self, found: Any) -> dict[str, Callable[[], None]]:
+        """The functions that restore what else shims need in training, by path. Older files have nothing of it."""
+        if not isinstance(found, dict):
+            raise SerializationError("the checkpoint is damaged: 'shims' should be a dict by path")
+        restores = {}
+        for path, (_, shim) in shim_paths(self.model).items():
+            if path in found:
+                state = _decoded(found[path], f"shims.{path}")
+                try:
+                    if not isinstance(state, dict):
+                        raise SerializationError(f"it should be a dict, not a {type(state).__name__}")
+                    restores[path] = shim.plan_training_state(state)
+                except SerializationError as error:
+                    self.mismatch(f"{path}.training_state", str(error))
+        return restores
 
     def prepare(self) -> Callable[[], None]:
         """Read or check everything; returns the function that loads the model."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from thinc_nb import _msgpack
 from thinc_nb.api import (
     Adam,
     ArgsKwargs,
@@ -22,6 +23,7 @@ from thinc_nb.api import (
     PyTorchGradScaler,
     PyTorchShim,
     PyTorchWrapper,
+    PyTorchWrapper_v2,
     chain,
     torch2xp,
     xp2torch,
@@ -588,3 +590,79 @@ def test_training_resumed_from_a_checkpoint_gives_the_same_bits(rng: np.random.G
     assert_same_weights(model.layers[1].shims[0]._model, other.layers[1].shims[0]._model)
     with model.use_params(optimizer.averages), other.use_params(resumed.averages):
         assert np.array_equal(model.predict(batches[0]), other.predict(batches[0]))
+
+
+def test_training_in_mixed_precision_resumed_from_a_checkpoint_goes_on_with_the_same_scale(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    def build(init_scale: float) -> tuple[Model[Any, Any], Any, PyTorchGradScaler]:
+        scaler = PyTorchGradScaler(True, init_scale=init_scale, growth_interval=3)
+        model = PyTorchWrapper_v2(linear(4, 4), mixed_precision=True, grad_scaler=scaler)
+        return model.initialize(), Adam(0.01), scaler
+
+    batches = [rng.normal(size=(5, 4)).astype("f") for _ in range(12)]
+    batches[1][0, 0] = np.inf  # overflows, so that the scale goes down
+
+    def train(model: Any, optimizer: Any, scaler: PyTorchGradScaler, part: Any) -> list[float]:
+        scales = []
+        for X in part:
+            Y, backprop = model.begin_update(X)
+            backprop(Y - np.nan_to_num(X))
+            model.finish_update(optimizer)
+            scales.append(scaler._scale)
+        return scales
+
+    (model, optimizer, scaler), (other, resumed, fresh) = build(64.0), build(1024.0)
+    assert set(train(model, optimizer, scaler, batches[:7])) == {64.0, 32.0}
+    assert scaler._growth_tracker == 2
+    save_checkpoint(tmp_path / "checkpoint", model, optimizer)
+    expected = train(model, optimizer, scaler, batches[7:])
+    load_checkpoint(tmp_path / "checkpoint", other, resumed)
+    assert fresh.state_dict() == {"scale": 64.0, "growth_tracker": 2, "found_inf": False}
+    assert train(other, resumed, fresh, batches[7:]) == expected
+    assert expected[0] == 128.0
+    assert_same_weights(model.shims[0]._model, other.shims[0]._model)
+
+
+def test_checkpoints_from_before_scales_were_kept_leave_the_scaler(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    save_checkpoint(path, PyTorchWrapper_v2(linear()))
+    document: Any = _msgpack.decode(path.read_bytes())
+    del document["shims"]
+    path.write_bytes(_msgpack.encode(document))
+    scaler = PyTorchGradScaler(True, init_scale=8.0)
+    model = PyTorchWrapper_v2(linear(seed=2), mixed_precision=True, grad_scaler=scaler)
+    load_checkpoint(path, model)
+    assert_same_weights(model.shims[0]._model, linear())
+    assert scaler._scale == 8.0
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"scale": 0.0, "growth_tracker": 1, "found_inf": False},
+        {"scale": float("nan"), "growth_tracker": 1, "found_inf": False},
+        {"scale": "2", "growth_tracker": 1, "found_inf": False},
+        {"scale": 2.0, "growth_tracker": -1, "found_inf": False},
+        {"scale": 2.0, "growth_tracker": 1, "found_inf": 0},
+        [1],
+    ],
+)
+def test_a_scale_that_is_none_is_refused_and_left_out_where_part_is_loaded(tmp_path: Path, state: Any) -> None:
+    path = tmp_path / "checkpoint"
+    scaler = PyTorchGradScaler(True, init_scale=8.0)
+    model = PyTorchWrapper_v2(linear(), mixed_precision=True, grad_scaler=scaler)
+    save_checkpoint(path, model)
+    document: Any = _msgpack.decode(path.read_bytes())
+    document["shims"]["shims.0"] = _msgpack.encode(state)
+    path.write_bytes(_msgpack.encode(document))
+    other = PyTorchWrapper_v2(linear(seed=2), mixed_precision=True, grad_scaler=scaler)
+    with pytest.raises(SerializationError, match=r"shims\.0\.training_state"):
+        load_checkpoint(path, other)
+    assert_same_weights(other.shims[0]._model, linear(seed=2))
+    found = load_checkpoint(path, other, partial=True)
+    assert found.loaded == ("shims.0",)
+    assert list(found.mismatched) == ["shims.0.training_state"]
+    assert_same_weights(other.shims[0]._model, linear())
+    assert scaler._scale == 8.0

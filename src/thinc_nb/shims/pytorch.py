@@ -268,6 +268,15 @@ class PyTorchShim(Shim):
         self._model, self.cfg = loaded, config
         return self
 
+    def training_state(self) -> dict[str, Any] | None:
+        """What the gradient scaler has found out, if there is one at work."""
+        return self._grad_scaler.state_dict() if self._grad_scaler.enabled else None
+
+    def plan_training_state(self, state: Mapping[str, Any]) -> Callable[[], None]:
+        """Check it, and return the function that has the gradient scaler go on from it. SerializationError."""
+        copy.copy(self._grad_scaler).load_state_dict(state)
+        return lambda: self._grad_scaler.load_state_dict(state)
+
     def _decoded(self, bytes_data: bytes, part: str) -> tuple[dict[str, Any], bytes]:
         """The settings and the bytes under the name `part`."""
         try:

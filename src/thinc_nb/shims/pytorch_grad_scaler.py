@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 from .. import compat
 from .._interop import assert_pytorch_installed, is_torch_array
+from ..errors import SerializationError
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,21 @@ class PyTorchGradScaler:
     def found_inf(self) -> bool:
         """Whether `unscale` has seen a gradient that is not finite since the last `update`."""
         return self._found_inf
+
+    def state_dict(self) -> dict[str, float | int | bool]:
+        """What it has found out: factor, steps since it last changed, and whether this step's gradients overflowed."""
+        return {"scale": self._scale, "growth_tracker": self._growth_tracker, "found_inf": self._found_inf}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Go on from what `state_dict` gave. SerializationError, and no change, for anything else."""
+        scale, tracker, found_inf = (state.get(name) for name in ("scale", "growth_tracker", "found_inf"))
+        if not isinstance(scale, float) or not (math.isfinite(scale) and scale > 0):
+            raise SerializationError(f"the scale of a gradient scaler should be a positive number, not {scale!r:.80}")
+        if type(tracker) is not int or not 0 <= tracker < 2**53:
+            raise SerializationError(f"the steps of a gradient scaler should be a count, not {tracker!r:.80}")
+        if not isinstance(found_inf, bool):
+            raise SerializationError(f"'found_inf' of a gradient scaler should be a bool, not {found_inf!r:.80}")
+        self._scale, self._growth_tracker, self._found_inf = scale, tracker, found_inf
 
     def to_(self, device: torch.device | str) -> None:
         """Nothing: the factor is a number, which goes with any device."""

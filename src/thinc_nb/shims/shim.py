@@ -98,6 +98,17 @@ class Shim:
         """Load what `to_bytes` gave; returns the shim itself."""
         raise self._missing("from_bytes")
 
+    def training_state(self) -> Mapping[str, Any] | None:
+        """What training depends on beside the model, as plain data: checkpoints hold it. None: nothing, as here."""
+        return None
+
+    def plan_training_state(self, state: Mapping[str, Any]) -> Callable[[], None]:
+        """Check what `training_state` gave, and return the function that sets it. Here: it does nothing.
+
+        SerializationError for data that do not fit.
+        """
+        return lambda: None
+
     def to_disk(self, path: Path | str) -> None:
         """Write `to_bytes` to a file: entirely, or not at all."""
         write_atomically(Path(path), self.to_bytes())
