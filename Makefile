@@ -8,6 +8,7 @@ PYTEST_ARGS ?= -n 2
 TEST_EXTRAS ?= demo,test,torch
 ASV_ARGS ?= --quick
 BENCH_ARGS ?=
+FUZZ_ARGS ?= -max_total_time=60
 CUDA ?= cuda13x
 
 VENV := .venv
@@ -19,7 +20,7 @@ INSTALL := $(BIN)/python $(PIP) --no-build-isolation
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy pyright stubtest lint format bench asv bench-models docs clean
+.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy pyright stubtest lint format fuzz bench asv bench-models docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +30,7 @@ help:
 	@echo "make test-peer  the tests that compare with Thinc from PyPI"
 	@echo "make typecheck  mypy --strict, pyright, and stubs/ beside the packages it describes"
 	@echo "make lint       ruff: rules and formatting (make format mends)"
+	@echo "make fuzz       malformed models and checkpoints for a minute (FUZZ_ARGS=-max_total_time=3600)"
 	@echo "make bench      every operation beside Thinc and PyTorch (BENCH_ARGS=\"--op gelu --threads 1\")"
 	@echo "make asv        the benchmarks that asv tracks, quickly (ASV_ARGS= for the long run)"
 	@echo "make bench-models  whole models beside Thinc and PyTorch (BENCH_ARGS=--quick for a glance)"
@@ -78,6 +80,11 @@ $(VENV)/asv.stamp: $(VENV)/demo.stamp
 	@$(INSTALL) asv
 	@touch $@
 
+$(VENV)/fuzz.stamp: $(VENV)/demo.stamp
+	@$(INSTALL) --only-binary atheris atheris || { echo "There is no wheel of atheris for this Python on this \
+	platform. It has some for CPython 3.10 to 3.13 on x86-64 Linux: make clean, then make PYTHON=python3.12 fuzz" >&2; exit 1; }
+	@touch $@
+
 $(VENV)/docs.stamp: $(VENV)/test.stamp
 	@$(INSTALL) --editable ".[docs]"
 	@touch $@
@@ -120,6 +127,11 @@ lint: $(VENV)/lint.stamp
 format: $(VENV)/lint.stamp
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
+
+# What it finds is left in build/; to try it again: .venv/bin/python fuzz/fuzz_bytes.py build/crash-...
+fuzz: $(VENV)/fuzz.stamp
+	@mkdir -p build
+	$(BIN)/python fuzz/fuzz_bytes.py -artifact_prefix=build/ $(FUZZ_ARGS)
 
 bench: $(PEER)/peer.stamp
 	$(PEER)/bin/python benchmarks/ops.py $(BENCH_ARGS)

@@ -1,6 +1,6 @@
-"""Fuzzes what reads bytes: models, attributes, checkpoints. `python fuzz/fuzz_bytes.py [CORPUS] [-max_total_time=60]`.
+"""Fuzzes what reads bytes: models, attributes, checkpoints. `make fuzz`, or `python fuzz/fuzz_bytes.py [FILES]`.
 
-Needs atheris (``pip install atheris``). A crash, an error other than SerializationError, a model that changed although
+Needs atheris, which `make fuzz` installs. A crash, an error other than SerializationError, a model that changed though
 it was refused, or an input that takes long or much memory for its size ends the run; libFuzzer leaves the input behind.
 """
 
@@ -13,7 +13,10 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
-import atheris
+try:
+    import atheris
+except ImportError:
+    raise SystemExit("fuzz_bytes.py needs atheris: make fuzz installs it") from None
 
 with atheris.instrument_imports(include=["thinc_nb", "msgpack"]):
     import numpy as np
@@ -41,7 +44,13 @@ def seeds() -> list[bytes]:
     backprop(Y + 1)
     model.finish_update(optimizer)
     save_checkpoint(CHECKPOINT, model, optimizer)
-    return [b"m" + build().to_bytes(), b"a" + _msgpack.encode(model.attrs["table"]), b"c" + CHECKPOINT.read_bytes()]
+    return [
+        b"m" + BEFORE,
+        b"d" + BEFORE,
+        b"a" + _msgpack.encode(model.attrs["table"]),
+        b"c" + CHECKPOINT.read_bytes(),
+        b"p" + CHECKPOINT.read_bytes(),
+    ]
 
 
 FOLDER = tempfile.TemporaryDirectory()
@@ -50,7 +59,7 @@ BEFORE = build().to_bytes()
 
 
 def read(data: bytes) -> None:
-    """Read by the first byte: a model, an attribute, or a checkpoint, wholly or in part."""
+    """Read by the first byte: a model from memory or disk, an attribute, or a checkpoint, wholly or in part."""
     kind, rest = data[:1], data[1:]
     if kind == b"a":
         try:
@@ -60,7 +69,11 @@ def read(data: bytes) -> None:
     else:
         model = build()
         try:
-            if kind in (b"c", b"p"):
+            if kind == b"d":
+                CHECKPOINT.write_bytes(rest)
+                assert model.can_from_disk(CHECKPOINT) in (True, False)
+                model.from_disk(CHECKPOINT)
+            elif kind in (b"c", b"p"):
                 CHECKPOINT.write_bytes(rest)
                 load_checkpoint(CHECKPOINT, model, Adam(0.01), partial=kind == b"p")
             else:
@@ -73,21 +86,33 @@ def read(data: bytes) -> None:
         model.to_bytes()
 
 
-def test_one_input(data: bytes) -> None:
+def measured(data: bytes) -> tuple[int, float]:
+    """Read the data: the bytes of memory and the seconds that it takes."""
     tracemalloc.start()
     started = time.perf_counter()
     try:
         read(data)
-        seconds, (_, peak) = time.perf_counter() - started, tracemalloc.get_traced_memory()
+        return tracemalloc.get_traced_memory()[1], time.perf_counter() - started
     finally:
         tracemalloc.stop()
-    if peak > 2_000_000 + MEMORY * len(data):
-        raise RuntimeError(f"{peak:,} bytes of memory for {len(data):,}")
-    if seconds > 2 + SECONDS_PER_BYTE * len(data):
-        raise RuntimeError(f"{seconds:.1f} s for {len(data):,} bytes")
+
+
+def test_one_input(data: bytes) -> None:
+    memory, seconds = 2_000_000 + MEMORY * len(data), 2 + SECONDS_PER_BYTE * len(data)
+    found = measured(data)
+    if found[0] > memory or found[1] > seconds:
+        # Not of this input's making: a table of the interpreter that grows, a busy machine.
+        found = tuple(map(min, found, measured(data)))
+    if found[0] > memory:
+        raise RuntimeError(f"{found[0]:,} bytes of memory for {len(data):,}")
+    if found[1] > seconds:
+        raise RuntimeError(f"{found[1]:.1f} s for {len(data):,} bytes")
 
 
 def main() -> None:
+    if any(Path(argument).is_file() for argument in sys.argv[1:]):  # inputs to try again
+        atheris.Setup(sys.argv, test_one_input)
+        atheris.Fuzz()
     with tempfile.TemporaryDirectory() as corpus:
         for i, seed in enumerate(seeds()):
             (Path(corpus) / str(i)).write_bytes(seed)
