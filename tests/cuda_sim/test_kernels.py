@@ -100,6 +100,8 @@ def test_layer_norm_sums_the_batch_in_blocks_of_the_device():
     "maxout.maxout_4",
     "maxout.maxout",
     "maxout.backprop_maxout_2",
+    "maxout.backprop_maxout_3",
+    "maxout.backprop_maxout_4",
     "maxout.backprop_maxout",
 )
 def test_maxout():
@@ -108,8 +110,11 @@ def test_maxout():
     x = reals(3, 5, 4)
     agree(maxout.maxout, np.zeros((3, 5), "f"), np.zeros((3, 5), "i"), x, written=(0, 1))
     which = x.argmax(axis=2).astype("i").reshape(-1)
-    bits, pairs = reals(15).view("int32"), np.ones(15, "uint64")
-    agree(maxout.backprop_maxout_2, bits, which % 2, pairs, written=(2,))
+    for pieces, kernel in ((2, maxout.backprop_maxout_2), (3, maxout.backprop_maxout_3), (4, maxout.backprop_maxout_4)):
+        for lowest in (0, -1):
+            places = (which % pieces) + np.int32(lowest)
+            bits = np.ones(15 * pieces, "i")
+            agree(kernel, reals(15).view("int32"), places, bits, np.zeros(1, "i"), written=(2, 3))
     agree(maxout.backprop_maxout, reals(15), which, np.ones(60, "f"), 4, written=(2,))
 
 

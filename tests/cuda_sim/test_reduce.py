@@ -43,7 +43,21 @@ def test_maxima(rng, dtype):
     X[1, 3] = X[0, 4] = np.nan
     offsets = np.array([0, 2, 5], "q")
     maxes, which, *_ = agree(reduce.reduce_max, np.ones((2, 6), dtype), np.ones((2, 6), "i"), X, offsets)
-    agree(reduce.backprop_reduce_max, maxes, np.ones_like(X), which, offsets)
+    agree(reduce.backprop_reduce_max, maxes, np.ones(30, dtype), which, offsets, np.zeros(2, "i"))
+    which[1, 2], which[1, 3] = 3, -1
+    outside = agree(reduce.backprop_reduce_max, maxes, np.ones(30, dtype), which, offsets, np.zeros(2, "i"))[-1]
+    assert outside.tolist() == [0, 1]
+
+
+@both
+@pytest.mark.kernels("reduce.spread_rows", "reduce.rising")
+def test_rows_at_places(rng, dtype):
+    places = np.array([1, 2, 5], "q")
+    assert agree(reduce.rising, np.zeros((1, 3), "q"), places)[0].tolist() == [[1, 1, 5]]
+    values = rng.standard_normal((3, 6)).astype(dtype)
+    spread = agree(reduce.spread_rows, values, np.ones(42, dtype), places)[1].reshape(7, 6)
+    np.testing.assert_array_equal(spread[places], values)
+    assert not spread[[0, 3, 4, 6]].any()
 
 
 @both

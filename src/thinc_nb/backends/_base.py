@@ -157,20 +157,20 @@ def check_overwritable(what: str, X: Any) -> None:
 
 def check_indices(what: str, indices: Any, bound: int, things: str = "rows") -> None:
     """IndexError, naming the place, if an index lies outside 0 … bound - 1. A kernel would read or write there."""
-    if not _all_count_from_start(indices, bound):
+    if not all_count_from_start(indices, bound):
         _check_range(what, indices, int(indices.min()), 0, bound, things)
 
 
 def counted_from_start(what: str, indices: Any, bound: int, things: str = "rows") -> Any:
     """The indices with -1 … -bound, which count from the end, replaced. IndexError, naming the place, for others."""
-    if _all_count_from_start(indices, bound):
+    if all_count_from_start(indices, bound):
         return indices
     lowest = int(indices.min())
     _check_range(what, indices, lowest, -bound, bound, things)
     return indices if lowest >= 0 else indices + (indices < 0) * indices.dtype.type(bound)
 
 
-def _all_count_from_start(indices: Any, bound: int) -> bool:
+def all_count_from_start(indices: Any, bound: int) -> bool:
     """Whether all are 0 … bound - 1. Negative ones are large when read as unsigned: one pass sees both."""
     if indices.size == 0:
         return True

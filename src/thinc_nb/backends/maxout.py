@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 from ..kernels import maxout as kernels
 from ..types import Floats2d, Floats3d, Ints2d
-from ._base import OpsBase, check_indices, check_integer, described
+from ._base import OpsBase, all_count_from_start, check_indices, check_integer, described
 
 FORWARD = {2: kernels.maxout_2, 3: kernels.maxout_3, 4: kernels.maxout_4}
+BACKWARD = {2: kernels.backprop_maxout_2, 3: kernels.backprop_maxout_3, 4: kernels.backprop_maxout_4}
 """Kernels for the numbers of pieces that models have."""
 
 
@@ -40,10 +39,14 @@ class MaxoutOps(OpsBase):
         pieces = self._ints("backprop_maxout: which", which, 2)
         if pieces.shape != dY.shape:
             raise ValueError(f"backprop_maxout: dY is {described(dY)}, but which is {described(which)}")
-        check_indices("backprop_maxout: which", pieces, P, "pieces")
         dX: Floats3d = self._empty((*dY.shape, P), dY.dtype)
-        if P == 2 and dY.dtype.char == "f" and sys.byteorder == "little":
-            kernels.backprop_maxout_2(dY.reshape(-1).view("int32"), pieces.reshape(-1), dX.reshape(-1).view("uint64"))
-        else:
+        few = BACKWARD.get(P) if dY.dtype.char == "f" else None
+        if few is None:
+            check_indices("backprop_maxout: which", pieces, P, "pieces")
             kernels.backprop_maxout(dY.reshape(-1), pieces.reshape(-1), dX.reshape(-1), P)
+        else:
+            highest = self._empty((few.blocks(pieces.size, pieces),), "int32")
+            few(dY.reshape(-1).view("int32"), pieces.reshape(-1), dX.reshape(-1).view("int32"), highest)
+            if not all_count_from_start(highest, P):
+                check_indices("backprop_maxout: which", pieces, P, "pieces")
         return dX

@@ -16,6 +16,7 @@ from .ops import Ops
 
 MIN_STEP = 500_000
 """Multiplications in a step of an LSTM (10 µs) from which its two directions run at the same time."""
+BYTE = np.dtype("uint8")
 
 
 class NumpyOps(Ops):
@@ -47,7 +48,7 @@ class NumpyOps(Ops):
             return np.zeros(shape, kind)
         array = _memory.empty(shape, kind)
         # Bytes: numpy fills them with memset, and floats with a loop that takes half as long again.
-        array.reshape(-1).view("uint8").fill(0)
+        array.reshape(-1).view(BYTE).fill(0)
         return array
 
     def _matmul(self, a: Any, b: Any, out: Any) -> None:

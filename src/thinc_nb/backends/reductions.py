@@ -33,19 +33,19 @@ class ReductionOps(LengthOps):
         """
         dY = self._array_of_rows("backprop_reduce_first: d_firsts", d_firsts)
         bounds = self._ints("backprop_reduce_first: starts_ends", starts_ends, 1, "int64")
-        starts, ends = bounds[:-1], bounds[1:]
+        starts = bounds[:-1]
         if len(starts) != len(dY):
             raise ValueError(
                 f"backprop_reduce_first: d_firsts is {described(dY)}, so starts_ends must have {len(dY) + 1} entries, "
                 f"got {described(bounds)}"
             )
-        shortest = int((ends - starts).min()) if len(starts) else 1
-        if shortest < 0 or (len(starts) and int(starts[0]) < 0):
+        lowest, shortest, rows = self._steps(bounds)
+        if shortest < 0 or lowest < 0:
             raise ValueError("backprop_reduce_first: starts_ends must not be negative and must not fall")
         if shortest == 0:
-            filled = ends > starts
+            filled = bounds[1:] > starts
             starts, dY = starts[filled], dY[filled]
-        dX: ArrayT = self._rows_at(int(bounds[-1]) if len(bounds) else 0, starts, dY)
+        dX: ArrayT = self._rows_at(rows, starts, dY)
         return dX
 
     def reduce_last(self, X: ArrayT, lengths: Ints1d) -> tuple[ArrayT, Ints1d]:
@@ -67,9 +67,10 @@ class ReductionOps(LengthOps):
         places = self._ints("backprop_reduce_last: lasts", lasts, 1, "int64")
         if len(places) != len(dY):
             raise ValueError(f"backprop_reduce_last: d_lasts is {described(dY)}, but lasts is {described(places)}")
-        if len(places) and (int(places[0]) < 0 or bool((places[1:] <= places[:-1]).any())):
+        lowest, step, last = self._steps(places)
+        if step < 1 or lowest < 0:
             raise ValueError("backprop_reduce_last: lasts must not be negative and must rise")
-        dX: ArrayT = self._rows_at(int(places[-1]) + 1 if len(places) else 0, places, dY)
+        dX: ArrayT = self._rows_at(last + 1 if len(places) else 0, places, dY)
         return dX
 
     def reduce_max(self, X: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Ints2d]:
@@ -94,16 +95,16 @@ class ReductionOps(LengthOps):
         if which.shape != dY.shape:
             raise ValueError(f"backprop_reduce_max: d_maxes is {described(dY)}, but which is {described(which)}")
         lengths, offsets = self._offsets("backprop_reduce_max", lengths, None, shortest=1, sequences=len(dY))
-        # Negative ones are large when read as unsigned: one comparison sees both.
-        outside = which.view("uint32") >= lengths.astype("uint32")[:, None]
+        dX: Floats2d = self._empty((int(offsets[-1]), dY.shape[1]), dY.dtype)
+        outside = self.xp.zeros(len(dY), dtype="int32")
+        kernels.backprop_reduce_max(dY, dX.reshape(-1), which, offsets, outside)
         if outside.any():
-            k, column = (int(axis[0]) for axis in outside.nonzero())
+            wrong = (which < 0) | (which >= lengths[:, None])
+            k, column = (int(axis[0]) for axis in wrong.nonzero())
             raise IndexError(
                 f"backprop_reduce_max: which is {int(which[k, column])} at position {(k, column)}, but sequence {k} "
                 f"has {int(lengths[k])} rows"
             )
-        dX: Floats2d = self._empty((int(offsets[-1]), dY.shape[1]), dY.dtype)
-        kernels.backprop_reduce_max(dY, dX, which, offsets)
         return dX
 
     def reduce_mean(self, X: Floats2d, lengths: Ints1d) -> Floats2d:
@@ -161,7 +162,22 @@ class ReductionOps(LengthOps):
         kernels.backprop_reduce_sum(dY, dX, offsets, int(mean))
         return dX
 
+    def _steps(self, places: Any) -> tuple[int, int, int]:
+        """The first place, the smallest step from one to the next, and the last place; 0, 1, 0 of no places."""
+        if not len(places):
+            return 0, 1, 0
+        facts = self.xp.empty((1, 3), dtype="int64")
+        kernels.rising(facts, places)
+        first, step, last = facts.tolist()[0]
+        return first, step, last
+
     def _rows_at(self, rows: int, places: Any, values: Any) -> Any:
+        """An array of this many rows, zeros but for values at the places, which rise."""
+        if values.size and values.dtype.char in "fd":
+            spread = self._empty((rows, *values.shape[1:]), values.dtype)
+            contiguous = self._reals("values", values)
+            kernels.spread_rows(contiguous.reshape(len(values), -1), spread.reshape(-1), places)
+            return spread
         out = self._zeros((rows, *values.shape[1:]), values.dtype)
         out[places] = values
         return out

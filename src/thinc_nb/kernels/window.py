@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._compile import rowwise
+from ._compile import blockwise, rowwise
 from ._words import Int32s1d, Int64s1d, Int64s2d, Reals1d, Reals2d, lane, lanes
 
 ZERO = 0.0
@@ -28,29 +28,34 @@ def seq2col(r: int, out: Reals2d, x_flat: Reals1d, starts: Int32s1d, ends: Int32
         after[j] = ZERO
 
 
-@rowwise
-def backprop_seq2col(r: int, dx: Reals2d, dy: Reals2d, starts: Int32s1d, ends: Int32s1d, window: int) -> None:
+# Row r of dy is read from front to back and next to row r - 1, of which only the last columns are left to read: row by
+# row of dx instead, which reads from three places, takes 1.4 times as long where dy does not fit the cache. A block
+# adds what it can reach: its rows are written by no other.
+@blockwise(cpu=32, cuda=1)
+def backprop_seq2col(
+    block: int, start: int, stop: int, dx: Reals2d, dy: Reals2d, starts: Int32s1d, ends: Int32s1d, window: int
+) -> None:
     width = dx.shape[1]
-    row = dx[r]
-    own = dy[r, window * width : (window + 1) * width]
-    if window == 1 and starts[r] < r < ends[r] - 1:
-        # Nearly all rows of nearly all models: one pass, 1.6 times as fast as three.
-        left = dy[r - 1, 2 * width : 3 * width]
-        right = dy[r + 1, :width]
-        for j in range(lane(), width, lanes()):
-            row[j] = own[j] + left[j] + right[j]
-    else:
-        for j in range(lane(), width, lanes()):
-            row[j] = own[j]
-        for w in range(1, window + 1):
-            if r - w >= starts[r]:
-                columns = dy[r - w, (window + w) * width : (window + w + 1) * width]
+    for r in range(start, min(stop + window, dx.shape[0])):
+        d = dy[r]
+        for t in range(max(r - window, starts[r], start), min(r, stop)):
+            before, columns = dx[t], d[(t - r + window) * width : (t - r + window + 1) * width]
+            for j in range(lane(), width, lanes()):
+                before[j] += columns[j]
+        if r < stop:
+            row, own = dx[r], d[window * width : (window + 1) * width]
+            if window == 1 and r > starts[r]:
+                # Nearly all rows of nearly all models: one pass for two.
+                columns = dy[r - 1, 2 * width :]
                 for j in range(lane(), width, lanes()):
-                    row[j] += columns[j]
-            if r + w < ends[r]:
-                columns = dy[r + w, (window - w) * width : (window - w + 1) * width]
+                    row[j] = own[j] + columns[j]
+            else:
                 for j in range(lane(), width, lanes()):
-                    row[j] += columns[j]
+                    row[j] = own[j]
+                for t in range(max(r - window, starts[r]), r):
+                    columns = dy[t, (r - t + window) * width : (r - t + window + 1) * width]
+                    for j in range(lane(), width, lanes()):
+                        row[j] += columns[j]
 
 
 @rowwise
