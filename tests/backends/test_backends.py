@@ -90,6 +90,7 @@ def test_an_allocator_is_made_once_and_set(monkeypatch):
     cuda = SimpleNamespace(MemoryPool=MemoryPool, set_allocator=current.append)
     monkeypatch.setattr("thinc_nb.compat.has_cupy", True, raising=False)
     monkeypatch.setattr("thinc_nb.compat.cupy", SimpleNamespace(cuda=cuda), raising=False)
+    monkeypatch.setattr("thinc_nb.compat.torch", SimpleNamespace(), raising=False)
     monkeypatch.setattr("thinc_nb.compat.has_tensorflow", True, raising=False)
     context = copy_context()
     context.run(use_pytorch_for_gpu_memory)

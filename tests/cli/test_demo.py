@@ -296,7 +296,12 @@ def test_interrupt_after_training_keeps_the_model(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_plots, "plot_confusion", lambda *_: signal.raise_signal(signal.SIGINT))
-    assert main(on(data, tmp_path, "--epochs=1")) == 130
+    # A shell starts its jobs in the background with this signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(on(data, tmp_path, "--epochs=1")) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "saved model.bin, tagger.json, learning-curve.png" in capsys.readouterr().err
     Tagger.load(tmp_path)
 
