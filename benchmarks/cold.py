@@ -3,7 +3,8 @@
     python benchmarks/cold.py [--repeats 5]
 
 Seconds, the start of Python included: the median of the repeats, and that of processor time, which other programs
-disturb less. "Warm" has the compiled kernels on disk, "empty" has to compile them.
+disturb less. "Warm" has the compiled kernels on disk, "empty" has to compile them. Python's bytecode is on disk, as pip
+leaves it for what it installs, even where PYTHONDONTWRITEBYTECODE is set.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         saved = str(Path(folder, "tagger.bin"))
         environment = {**os.environ, "PYTHONPATH": path, "THINC_NB_CACHE_DIR": str(Path(folder, "warm"))}
+        environment |= {"PYTHONPYCACHEPREFIX": str(Path(folder, "bytecode")), "PYTHONDONTWRITEBYTECODE": ""}
         subprocess.run([sys.executable, "-c", PREPARE.format(path=saved)], env=environment, check=True)
         predict = PREDICT.format(path=saved)
+        seconds(predict, environment)
         for name, program, target in (
             ("python", "pass", ""),
             ("import numpy", "import numpy", ""),
@@ -68,7 +71,6 @@ def main() -> None:
             ("import thinc_nb.api", "import thinc_nb.api", "0.6"),
         ):
             report(name, target, [seconds(program, environment) for _ in range(repeats)])
-        seconds(predict, environment)
         report("first prediction, warm", "1.0", [seconds(predict, environment) for _ in range(repeats)])
         folders = [str(Path(folder, f"empty{i}")) for i in range(min(repeats, 3))]
         empty = [seconds(predict, {**environment, "THINC_NB_CACHE_DIR": new}) for new in folders]

@@ -439,6 +439,34 @@ def test_right_calls_are_made_of_every_operation_and_succeed():
         made(ops, name, call)
 
 
+MOST = 2**63 - 1
+
+
+def found_by_the_long_sweep(ops: NumpyOps) -> list[tuple[str, dict[str, Any]]]:
+    """Calls that were not refused in the operation's own words, or ended the process."""
+    mixed = [floats(5, 12, dtype="float16"), np.zeros(12, "f4,i4")]
+    return [
+        ("flatten", {"X": mixed}),
+        ("tile", {"X": np.ones((4, 3, 2, 5), bool), "reps": 2**62}),
+        ("affine", {**right_calls(ops)["affine"], "b": np.array(["-1", "2"])}),
+        ("affine", {**right_calls(ops)["affine"], "b": np.ones(UNITS, "F")}),
+        ("get_dropout_mask", {"shape": [1.5, 2**70], "drop": 0.5}),
+        ("backprop_reduce_first", {"d_firsts": floats(3, WIDTH), "starts_ends": np.array([0, 2, 5, -(2**63)])}),
+        ("backprop_reduce_first", {"d_firsts": floats(0, WIDTH), "starts_ends": np.array([-(2**63)])}),
+        # Every step wraps around to one that rises.
+        ("backprop_reduce_first", {"d_firsts": floats(4, WIDTH), "starts_ends": np.array([0, MOST, -MOST - 1, -1, 5])}),
+        ("backprop_reduce_last", {"d_lasts": floats(5, WIDTH), "lasts": np.array([0, MOST, -MOST - 1, -1, 5])}),
+    ]
+
+
+@pytest.mark.parametrize("place", range(9))
+def test_what_the_long_sweep_found_is_refused_by_name(place):
+    ops = NumpyOps()
+    name, call = found_by_the_long_sweep(ops)[place]
+    with pytest.raises(CLEAN, match=name):
+        made(ops, name, call)
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_wrong_arguments_are_refused_with_a_clean_error(part):
     wrong = swept(operations()[part::PARTS], examples=25, seed=1, seconds=240)

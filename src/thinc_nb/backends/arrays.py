@@ -245,7 +245,11 @@ class ArrayOps(OpsBase):
         return reshaped
 
     def tile(self, X: Array2d, reps: int) -> Any:
-        """The columns of X, repeated."""
+        """The columns of X, repeated. MemoryError if the result is larger than any memory."""
+        # numpy multiplies without looking, and ends the process.
+        times: Any = reps
+        if isinstance(times, (int, np.integer)) and getattr(X, "nbytes", 0) * int(times) > sys.maxsize:
+            raise MemoryError(f"tile: {described(X)} cannot be repeated {reps} times")
         return self.xp.tile(X, reps)
 
     def insert_into(self, shape: Shape, Xs: Sequence[ArrayXd]) -> Any:

@@ -41,6 +41,8 @@ class ProductOps(OpsBase):
         """Y = X Wᵀ + b: X (batch, nI), W (nO, nI), b (nO,) → Y (batch, nO)."""
         Y = self.gemm(X, W, trans2=True)
         bias = self._array("affine: b", b, 1)
+        if bias.dtype.kind not in "biuf":
+            raise TypeError(f"affine: b must hold real numbers, got {described(b)}")
         if bias.shape != Y.shape[1:]:
             raise ValueError(f"affine: W is {described(W)}, so b must have {Y.shape[1]} elements, got {described(b)}")
         Y += bias

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 from ..kernels import dropout as kernels
@@ -20,7 +22,8 @@ class RandomOps(OpsBase):
         if drop is None or drop <= 0:
             kept: FloatsXd = self.xp.ones(shape, dtype="float32")
             return kept
-        mask: FloatsXd = self._empty(tuple(shape), np.float32)
+        sides = tuple([check_integer("get_dropout_mask: shape", side, 0, sys.maxsize) for side in shape])
+        mask: FloatsXd = self._empty(sides, np.float32)
         if drop >= 1.0:
             mask.fill(0)
             return mask

@@ -163,13 +163,13 @@ class ReductionOps(LengthOps):
         return dX
 
     def _steps(self, places: Any) -> tuple[int, int, int]:
-        """The first place, the smallest step from one to the next, and the last place; 0, 1, 0 of no places."""
+        """The lowest place, the smallest step from one to the next, and the last place; 0, 1, 0 of no places."""
         if not len(places):
             return 0, 1, 0
         facts = self.xp.empty((1, 3), dtype="int64")
         kernels.rising(facts, places)
-        first, step, last = facts.tolist()[0]
-        return first, step, last
+        lowest, step, last = facts.tolist()[0]
+        return lowest, step, last
 
     def _rows_at(self, rows: int, places: Any, values: Any) -> Any:
         """An array of this many rows, zeros but for values at the places, which rise."""

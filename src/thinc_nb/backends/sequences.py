@@ -65,7 +65,10 @@ class SequenceOps(OpsBase):
             zeros = self.xp.zeros((pad, *first.shape[1:]), dtype=first.dtype)
             arrays = [zeros, *(x for array in arrays for x in (array, zeros))]
         given = _dtypes(arrays)
-        result = wanted or (first.dtype if len(given) == 1 else np.result_type(*given))
+        try:
+            result = wanted or (first.dtype if len(given) == 1 else np.result_type(*given))
+        except TypeError as error:
+            raise TypeError(f"flatten: X holds dtypes that have none in common: {error}") from error
         for dtype_in in given:
             if dtype_in.kind not in "biufc" and result.kind in "biufc":
                 raise TypeError(f"flatten: X holds {dtype_in}, which does not make {result}")

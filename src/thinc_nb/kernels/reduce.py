@@ -117,12 +117,16 @@ def spread_rows(k: int, values: Reals2d, out: Reals1d, places: Int64s1d) -> None
 
 @rowwise
 def rising(row: int, facts: Int64s2d, places: Int64s1d) -> None:
-    """The first place, the smallest step from one to the next and the last place as facts[row], of one item."""
+    """The lowest place, the smallest step from one to the next and the last place as facts[row], of one item.
+
+    Steps may have wrapped around where the lowest place is below zero, and only there.
+    """
     if lane() == 0:
-        least = MANY
+        least, lowest = MANY, places[0]
         for k in range(1, places.shape[0]):
             least = min(least, places[k] - places[k - 1])
-        facts[row, 0], facts[row, 1], facts[row, 2] = places[0], least, places[places.shape[0] - 1]
+            lowest = min(lowest, places[k])
+        facts[row, 0], facts[row, 1], facts[row, 2] = lowest, least, places[places.shape[0] - 1]
 
 
 @elementwise
