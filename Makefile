@@ -7,6 +7,8 @@ PYTEST_ARGS ?= -n 2
 # Without torch, whose wheel from the Python Package Index brings CUDA along on Linux: make test TEST_EXTRAS=demo,test
 TEST_EXTRAS ?= demo,test,torch
 ASV_ARGS ?= --quick
+# What CI samples: half a minute.
+ASV_SAMPLE ?= Import|FirstBatch|Latency|LayerNorm
 BENCH_ARGS ?=
 FUZZ_ARGS ?= -max_total_time=60
 CUDA ?= cuda13x
@@ -20,7 +22,7 @@ INSTALL := $(BIN)/python $(PIP) --no-build-isolation
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy pyright stubtest lint format fuzz bench asv bench-models docs clean
+.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy pyright stubtest lint format fuzz bench asv asv-sample bench-models docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -33,6 +35,7 @@ help:
 	@echo "make fuzz       malformed models and checkpoints for a minute (FUZZ_ARGS=-max_total_time=3600)"
 	@echo "make bench      every operation beside Thinc and PyTorch (BENCH_ARGS=\"--op gelu --threads 1\")"
 	@echo "make asv        the benchmarks that asv tracks, quickly (ASV_ARGS= for the long run)"
+	@echo "make asv-sample a few of them, as CI does"
 	@echo "make bench-models  whole models beside Thinc and PyTorch (BENCH_ARGS=--quick for a glance)"
 	@echo "make gpu-check  the operations on an NVIDIA GPU beside the CPU's, with times (needs CuPy)"
 	@echo "make docs       run the documentation's examples, write the API reference to build/docs"
@@ -136,9 +139,13 @@ fuzz: $(VENV)/fuzz.stamp
 bench: $(PEER)/peer.stamp
 	$(PEER)/bin/python benchmarks/ops.py $(BENCH_ARGS)
 
+# asv keeps what it measures in this environment only if it is told for which commit: in asv_benchmarks/.asv/results.
 asv: $(VENV)/asv.stamp
 	cd asv_benchmarks && ../$(BIN)/python -m asv machine --yes
-	cd asv_benchmarks && ../$(BIN)/python -m asv run --python=same $(ASV_ARGS)
+	cd asv_benchmarks && ../$(BIN)/python -m asv run --python=same --set-commit-hash="$$(git rev-parse HEAD)" $(ASV_ARGS)
+
+asv-sample: override ASV_ARGS := --quick --bench '$(ASV_SAMPLE)'
+asv-sample: asv
 
 bench-models: $(PEER)/peer.stamp
 	$(PEER)/bin/python benchmarks/models.py $(BENCH_ARGS)
