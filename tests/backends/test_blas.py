@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -105,3 +106,68 @@ def test_a_child_forked_within_a_product_has_its_threads(rng, threads):
         process.join()
         assert found == (before, expected, before)
         assert blas_threads() == before
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_does_not_wait_for_ever_for_a_product_that_does_not_end(monkeypatch):
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("there is no fork here")
+    monkeypatch.setattr(_blas, "PATIENCE", 0.2)
+    inside, end = threading.Event(), threading.Event()
+    before = blas_threads()
+
+    def stuck() -> None:
+        with _blas._SINGLE:
+            inside.set()
+            end.wait(60)
+
+    def in_child(queue: multiprocessing.Queue) -> None:
+        with _blas._SINGLE:  # Nobody is inside here: the other thread stayed behind.
+            queue.put(blas_threads())
+
+    thread = threading.Thread(target=stuck)
+    thread.start()
+    try:
+        assert inside.wait(60)
+        context = multiprocessing.get_context("fork")
+        queue = context.Queue()
+        process = context.Process(target=in_child, args=(queue,))
+        start = time.perf_counter()
+        process.start()
+        waited = time.perf_counter() - start
+        assert queue.get(timeout=60) <= {1}
+        process.join()
+        assert 0.2 <= waited < 20
+        # The parent goes on: others come in and leave while that one is still inside.
+        with _blas._SINGLE:
+            pass
+    finally:
+        end.set()
+        thread.join()
+    assert blas_threads() == before
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_waits_for_a_product_that_ends_and_no_longer(monkeypatch):
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("there is no fork here")
+    monkeypatch.setattr(_blas, "PATIENCE", 60.0)
+    inside = threading.Event()
+    ended = []
+
+    def slow() -> None:
+        with _blas._SINGLE:
+            inside.set()
+            time.sleep(0.2)
+            ended.append(time.perf_counter())
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    assert inside.wait(60)
+    process = multiprocessing.get_context("fork").Process(target=ended.copy)
+    process.start()
+    started = time.perf_counter()
+    thread.join()
+    process.join()
+    assert process.exitcode == 0
+    assert 0 <= started - ended[0] < 20
