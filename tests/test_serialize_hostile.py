@@ -83,6 +83,21 @@ def test_a_changed_byte_is_read_or_refused(place: int, byte: int) -> None:
         model.to_bytes()
 
 
+def test_every_bit_that_is_flipped_is_read_or_refused() -> None:
+    model, refusals = build(), 0
+    for place in range(8 * len(DATA)):
+        data = bytearray(DATA)
+        data[place // 8] ^= 1 << place % 8
+        try:
+            model.from_bytes(bytes(data))
+        except SerializationError:
+            refusals += 1
+            assert model.to_bytes() == DATA
+        else:
+            model = build()
+    assert refusals > 4 * len(DATA)
+
+
 @given(data=st.binary(max_size=40))
 def test_noise_is_refused(data: bytes) -> None:
     refused(data)

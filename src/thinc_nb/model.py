@@ -308,7 +308,10 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         try:
             import cupy
         except ImportError as error:
-            raise ModuleNotFoundError(f"model {self.name!r} cannot go to a GPU: CuPy is not installed") from error
+            raise ModuleNotFoundError(
+                f"model {self.name!r} cannot go to a GPU: CuPy is not installed: "
+                "pip install thinc_nb[cuda13x], or cuda12x"
+            ) from error
         device = cupy.cuda.Device(gpu_id)
         with device:
             self._to_ops(CupyOps(device_type="gpu", device_id=gpu_id))

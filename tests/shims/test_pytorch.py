@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import thinc_nb
 from thinc_nb import _msgpack
 from thinc_nb.api import (
     Adam,
@@ -666,3 +667,23 @@ def test_a_scale_that_is_none_is_refused_and_left_out_where_part_is_loaded(tmp_p
     assert list(found.mismatched) == ["shims.0.training_state"]
     assert_same_weights(other.shims[0]._model, linear())
     assert scaler._scale == 8.0
+
+
+def test_torch_never_reads_anything_but_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    load = torch.load
+    monkeypatch.setattr(
+        torch, "load", lambda *args, **kwargs: (asked.append(kwargs["weights_only"]), load(*args, **kwargs))[1]
+    )
+    shim = PyTorchShim(linear(seed=1))
+    shim.from_bytes(PyTorchShim(linear(seed=2)).to_bytes())
+    assert_same_weights(shim._model, linear(seed=2))
+    assert asked == [True]
+    calls = [
+        line
+        for path in Path(thinc_nb.__file__).parent.rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "torch.load(" in line
+    ]
+    assert calls
+    assert all("weights_only=True" in line for line in calls)
