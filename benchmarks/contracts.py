@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 SOURCES = Path(__file__).parents[1] / "src"
-CALLS = 20
+CALLS = 100
 
 
 def models() -> dict[str, tuple[Any, Any]]:

@@ -122,6 +122,29 @@ def writes_into_its_input(model: Any, X: Floats2d, is_train: bool) -> Pair:
     return X, lambda dY: dY * 2
 
 
+def writes_into_the_gradient(model: Any, X: Floats2d, is_train: bool) -> Pair:
+    def backprop(dY: Floats2d) -> Floats2d:
+        dY *= 2
+        return dY
+
+    return X * 2, backprop
+
+
+def sets_the_gradient(model: Any, X: Floats2d, is_train: bool) -> Pair:
+    g = model.get_param("g")
+
+    def backprop(dY: Floats2d) -> Floats2d:
+        model.set_grad("g", (dY * X).sum(axis=0))
+        return dY * g
+
+    return X * g, backprop
+
+
+def leaves_its_batch_in_the_model(model: Any, X: Floats2d, is_train: bool) -> Pair:
+    model.attrs["X"] = X
+    return X * X, lambda dY: 2 * model.attrs["X"] * dY
+
+
 def divides_by_the_rows(model: Any, X: Floats2d, is_train: bool) -> Pair:
     rows = 1 // len(X) + len(X)
     return X / rows, lambda dY: dY / rows
@@ -179,12 +202,29 @@ def makes_nan_of_nothing(model: Any, X: Ragged, is_train: bool) -> Any:
     return Y, lambda dY: Ragged(np.repeat(dY / np.maximum(X.lengths, 1)[:, None].astype("f"), X.lengths, 0), X.lengths)
 
 
+def loses_empty_sequences(model: Any, Xp: Padded, is_train: bool) -> Any:
+    ops = model.ops
+    Xs = ops.padded2list(Xp)
+    kept = [i for i, x in enumerate(Xs) if len(x)]
+
+    def backprop(dYp: Padded) -> Padded:
+        dXs = [0 * x for x in Xs]
+        for i, dY in zip(kept, ops.padded2list(dYp), strict=True):
+            dXs[i] = dY
+        return ops.list2padded(dXs)
+
+    return ops.list2padded([Xs[i] for i in kept]), backprop
+
+
 WRONG: list[tuple[Any, Any, str, str]] = [
     (forgets_the_parameter, X, "gradients of parameters", "g has no gradient, though the output depends on it"),
     (forgets_half, X, "gradients of parameters", "g: along a random direction the slope is"),
     (forgets_the_norm, X, "gradient of X", "dX: along a random direction the slope is"),
     (gradient_of_another_shape, X, "contracts", "promises float32 (6, 4), like X, as gradient dX, got float32 (6, 2)"),
-    (writes_into_its_input, X, "X is kept", "predict changes X"),
+    (writes_into_its_input, X, "X and dY are kept", "predict changes X"),
+    (writes_into_the_gradient, X, "X and dY are kept", "the callback changes dY, which other layers may be given as"),
+    (sets_the_gradient, X, "gradients of parameters", "g: a second update does not add to the gradient"),
+    (leaves_its_batch_in_the_model, X, "determinism", "the callback gives other gradients after another batch has run"),
     (divides_by_the_rows, X, "empty batch", "ZeroDivisionError"),
     (needs_two_rows, X, "single row", "IndexError"),
     (loses_rows, X, "single row", "1 items go in, float32 (0, 4) comes out"),
@@ -194,7 +234,8 @@ WRONG: list[tuple[Any, Any, str, str]] = [
     (draws_from_its_own_generator, X, "determinism", "two updates under one seed give different outputs"),
     (wrong_type, X, "contracts", "promises Floats2d as output Y, got a list of 1"),
     (returns_no_pair, X, "contracts", "promises the pair (Y, backprop)"),
-    (raises_in_backprop, X, "contracts", "ZeroDivisionError: by zero In the layer 'scale'"),
+    (raises_in_backprop, X, "contracts", "ZeroDivisionError: by zero (in the layer 'scale'"),
+    (loses_empty_sequences, PADDED, "empty sequence", "2 items go in, a Padded of 1 sequences"),
     (makes_nan_of_nothing, RAGGED, "empty sequence", "the output is not finite"),
 ]
 
@@ -240,7 +281,8 @@ def test_attributes_that_are_not_written_are_named() -> None:
     model.set_attr("lock", object())
     report = check_model(model, X)
     assert report.passed
-    assert "lock" in report["serialisation"].detail
+    assert report["serialisation"].status == "warned"
+    assert "attribute 'lock' of 'linear>>linear' is not written" in report["serialisation"].detail
 
 
 def test_a_function_that_reaches_the_model_itself_is_found_and_the_model_restored() -> None:

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final, TypeVar
 
-__all__ = ["active", "contracts", "set_contracts"]
+__all__ = ["active", "contracts", "keeps_rows", "set_contracts"]
 
 VARIABLE: Final = "THINC_NB_CONTRACTS"
+ROWS: Final = "_thinc_nb_rows"  # the attribute of a forward function that declares it
+
+Forward = TypeVar("Forward", bound=Callable[..., Any])
 
 
 class _Block:
@@ -76,6 +79,15 @@ def contracts(enabled: bool = True) -> Iterator[None]:
 def set_contracts(enabled: bool) -> None:
     """Switch contracts on or off for all threads and tasks that are in no ``with contracts()`` block."""
     _update(default=enabled)
+
+
+def keeps_rows(forward: Forward) -> Forward:
+    """Declare of a forward function that Y has the rows of X, and its lengths: contracts hold it to that.
+
+    For arrays, lists of arrays, `Ragged` and `Padded`, also from one to another. It costs nothing: an attribute is set.
+    """
+    setattr(forward, ROWS, "kept")
+    return forward
 
 
 def follow_environment() -> None:

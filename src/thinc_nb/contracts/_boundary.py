@@ -20,7 +20,8 @@ from . import active
 from ._annotations import promises_of, unaliased
 from ._messages import contract_error, hint_for, likely_member, type_name
 from ._predicates import predicate_of
-from ._types import complaint, padded_problem, prepared, ragged_problem
+from ._rows import check_rows, rows_of
+from ._types import FEW, complaint, padded_problem, prepared, ragged_problem
 
 Node = Model[Any, Any]
 
@@ -58,7 +59,7 @@ def _never(value: object) -> bool:
 class Contract:
     """What is expected of the four values; None where nothing is."""
 
-    __slots__ = ("X", "Y", "dX", "dY", "is_ours")
+    __slots__ = ("X", "Y", "dX", "dY", "is_ours", "rows")
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         promises = promises_of(forward)
@@ -67,6 +68,7 @@ class Contract:
         self.dY = _expectation(promises.dY)
         self.dX = _expectation(promises.dX)
         self.is_ours = str(getattr(forward, "__module__", "")).startswith("thinc_nb.layers.")
+        self.rows = rows_of(forward)
 
 
 def _expectation(annotation: Any) -> Expectation | None:
@@ -120,6 +122,8 @@ def run(model: Node, X: Any, is_train: bool) -> tuple[Any, Any]:
             width = model._dims.get("nO")
             if width is not None and (type(Y) is not _Array or (Y.ndim == 2 and Y.shape[1] != width)):
                 _check_width(model, "Y", "nO", width, Y)
+        if contract.rows is not None and (type(X) is not _Array or type(Y) is not _Array or X.shape[:1] != Y.shape[:1]):
+            check_rows(model, contract.rows, X, Y)
         if is_train:
             if not callable(callback):
                 raise ContractError(f"layer {model.name!r} promises a callback beside Y, got {described(callback)}")
@@ -244,14 +248,24 @@ def _checked_callback(
 
 
 def _is_alike(gradient: Any, value: Any) -> bool:
-    """Whether both are arrays of floats of one shape and dtype: the common case."""
-    return (
-        type(gradient) is _Array
-        and type(value) is _Array
-        and gradient.dtype is value.dtype
-        and gradient.shape == value.shape
-        and value.dtype.kind == "f"
-    )
+    """Whether both are floats of one shape and dtype, with the same lengths: the common case."""
+    kind = type(value)
+    if type(gradient) is not kind:
+        return False
+    if kind is _Array:
+        return gradient.dtype is value.dtype and gradient.shape == value.shape and value.dtype.kind == "f"
+    if kind is list:
+        return bool(value) and len(gradient) == len(value) and all(map(_is_alike, gradient, value))
+    if kind is Ragged:
+        return _is_alike(gradient.data, value.data) and _is_equal(gradient.lengths, value.lengths)
+    return False
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    """Whether lengths are the same ones; False may be a mistake."""
+    if one is other:
+        return True
+    return type(one) is _Array and type(other) is _Array and one.size < FEW and one.tolist() == other.tolist()
 
 
 def _check_gradient(

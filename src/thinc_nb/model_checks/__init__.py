@@ -17,13 +17,13 @@ from ._checks import (
     check_dtypes,
     check_empty_batch,
     check_empty_sequence,
-    check_input_is_kept,
+    check_inputs_are_kept,
     check_serialisation,
     check_single_row,
 )
 from ._gradients import check_input, check_parameters
 from ._report import Outcome, Report, Status
-from ._subject import FailedError, Node, SkippedError, Snapshot, Subject, random_state_kept
+from ._subject import FailedError, Node, SkippedError, Snapshot, Subject, WarnedError, random_state_kept
 
 __all__ = ["Outcome", "Report", "check_model"]
 
@@ -32,7 +32,7 @@ OutT = TypeVar("OutT")
 
 _CHECKS: dict[str, Callable[[Subject], str]] = {
     "contracts": check_contracts,
-    "X is kept": check_input_is_kept,
+    "X and dY are kept": check_inputs_are_kept,
     "gradients of parameters": check_parameters,
     "gradient of X": check_input,
     "empty batch": check_empty_batch,
@@ -50,12 +50,13 @@ def check_model(
 ) -> Report:
     """Run all checks of a model on one batch, and report on each.
 
-    contracts: types, widths and devices of X, Y, dY and dX at each layer; Y, if given, has the form of the output. X is
-    kept: nothing writes into the batch. gradients: those of each parameter and of X are the slopes along random
-    directions, in float64 where the model can, with dropout drawing one mask; `untrained` names parameters that are to
-    have none. empty batch, single row, empty sequence:
-    they run, forwards and backwards. dtypes: float32 stays float32. determinism, copy, serialisation: the same output
-    comes again. The model may be initialised; if it is not, its copy is, with X and Y.
+    contracts: types, widths and devices of X, Y, dY and dX at each layer; Y, if given, has the form of the output. X
+    and dY are kept: nothing writes into them. gradients: those of each parameter and of X are the slopes along random
+    directions, in float64 where the model can, with dropout drawing one mask, and a second update adds to the first;
+    `untrained` names parameters that are to have none. empty batch, single row, empty sequence: they run, forwards and
+    backwards. dtypes: float32 stays float32. determinism, copy, serialisation: the same output comes again, and a
+    callback gives the same after another batch has run. The model may be initialised; if it is not, its copy is, with
+    X and Y.
 
     Everything runs on copies: model, X, Y and the state of random generators are afterwards what they were. With
     ``raises``, a ModelCheckError (a ValueError) that holds the report if a check fails.
@@ -99,7 +100,9 @@ class _Recorded:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         if isinstance(error, Exception):
-            status: Status = "skipped" if isinstance(error, SkippedError) else "failed"
+            status: Status = "failed"
+            if isinstance(error, (SkippedError, WarnedError)):
+                status = "skipped" if isinstance(error, SkippedError) else "warned"
             self.outcomes.append(Outcome(self.name, status, _said(error)))
             return True
         return False
@@ -107,8 +110,8 @@ class _Recorded:
 
 def _said(error: Exception) -> str:
     """An error as a detail of the report."""
-    if isinstance(error, (FailedError, SkippedError)):
+    if isinstance(error, (FailedError, SkippedError, WarnedError)):
         return str(error)
     said = str(error).replace("\n  hint: ", "; hint: ").replace("\n", " ")
-    notes = " ".join(getattr(error, "__notes__", ()))
-    return said if isinstance(error, ModelError) else f"{type(error).__name__}: {said} {notes}".rstrip()
+    notes = "".join(f" ({note[:1].lower()}{note[1:]})" for note in getattr(error, "__notes__", ()))
+    return said if isinstance(error, ModelError) else f"{type(error).__name__}: {said}{notes}"

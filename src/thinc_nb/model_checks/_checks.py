@@ -10,8 +10,8 @@ import numpy as np
 from .._arrays import is_xp_array
 from .._described import described
 from ..contracts import contracts
-from ._subject import FailedError, SkippedError, Subject, begin_update, forget_gradients, random_gradient
-from ._values import copied, first_rows, floats, row_count, same, with_an_empty_sequence
+from ._subject import FailedError, SkippedError, Subject, WarnedError, begin_update, forget_gradients, random_gradient
+from ._values import copied, first_rows, floats, map_floats, row_count, same, with_an_empty_sequence
 
 
 def check_contracts(subject: Subject) -> str:
@@ -29,8 +29,8 @@ def check_contracts(subject: Subject) -> str:
     return f"X {described(subject.given)}, Y {described(Y)}, dX {described(dX)}"
 
 
-def check_input_is_kept(subject: Subject) -> str:
-    """That X holds what it held, after prediction, training and backprop."""
+def check_inputs_are_kept(subject: Subject) -> str:
+    """That X holds what it held, after prediction, training and backprop, and dY what it held, after backprop."""
     model, X = subject.copy(), subject.X
     before = copied(X)
     model.predict(X)
@@ -39,9 +39,13 @@ def check_input_is_kept(subject: Subject) -> str:
     Y, backprop = begin_update(model, X)
     if not same(X, before):
         raise FailedError("begin_update changes X")
-    backprop(random_gradient(Y))
+    dY = random_gradient(Y)
+    given = copied(dY)
+    backprop(dY)
     if not same(X, before):
         raise FailedError("the callback changes X")
+    if not same(dY, given):
+        raise FailedError("the callback changes dY, which other layers may be given as well")
     return ""
 
 
@@ -94,9 +98,8 @@ def check_dtypes(subject: Subject) -> str:
     parameters = [node.get_param(name) for node in model.walk() for name in node.param_names if node.has_param(name)]
     expected = {array.dtype for array in (*floats(X), *floats(parameters))}
     if len(expected) != 1:
-        raise SkippedError(
-            "there are no floats in X and in the parameters" if not expected else "they are of several dtypes"
-        )
+        several = ", ".join(sorted(map(str, expected)))
+        raise SkippedError(f"X and parameters are {several}" if several else "there are no floats in X and parameters")
     dtype = expected.pop()
     Y, backprop = begin_update(model, X)
     dX = backprop(random_gradient(Y))
@@ -125,7 +128,26 @@ def check_determinism(subject: Subject) -> str:
             raise FailedError(f"two updates under one seed give different {what}")
     if not same(first, model.predict(X)):
         raise FailedError("predict gives another output after begin_update and its callback")
+    Y, backprop = begin_update(model, X)
+    begin_update(model, _other_batch(X))
+    forget_gradients(model)
+    dX = backprop(random_gradient(Y))
+    if not same(results[0][1], floats(dX)) or not same(results[0][2], _gradients(model)):
+        raise FailedError(
+            "the callback gives other gradients after another batch has run: it uses what the model holds, not what "
+            "its own batch left"
+        )
     return ""
+
+
+def _other_batch(X: Any) -> Any:
+    """Another batch of the same form: other floats, or where there are none the first item alone, if it can be had."""
+    if any(array.size for array in floats(X)):
+        return map_floats(lambda array: array * 0.5 + 1, X)
+    try:
+        return first_rows(X, 1)
+    except ValueError:
+        return X
 
 
 def _gradients(model: Any) -> list[Any]:
@@ -173,4 +195,6 @@ def check_serialisation(subject: Subject) -> str:
     if again != data:
         raise FailedError("the model that was loaded is written as other bytes")
     left_out = dict.fromkeys(str(warning.message).partition("\n")[0] for warning in caught)
-    return "; ".join([f"{len(data)} bytes", *left_out])
+    if left_out:
+        raise WarnedError("; ".join([f"{len(data)} bytes", *left_out]))
+    return f"{len(data)} bytes"

@@ -67,8 +67,19 @@ class Run:
             self.weights.append(weights * mask / max(np.sqrt(array.size), 1.0))
         like = random_gradient(Y)
         dYs = (d * 0 + model.ops.asarray(w.astype(d.dtype)) for d, w in zip(floats(like), self.weights, strict=True))
-        self.dX = backprop(with_floats(Y, dYs))
+        self.dY = with_floats(Y, dYs)
+        self.dX = backprop(self.dY)
         self.start = self.loss()
+
+    @property
+    def is_random(self) -> bool:
+        """Whether another run has another loss, so that slopes say nothing."""
+        return self.loss() != self.start and self.start == self.start
+
+    def add_again(self) -> None:
+        """A second update like the first, on top of its gradients."""
+        _, backprop = begin_update(self.model, self.X)
+        backprop(self.dY)
 
     def loss(self) -> float:
         """The loss, summed in float64."""
@@ -116,6 +127,8 @@ def _check(subject: Subject, problems_of: Problems, nothing: str) -> str:
     found: list[list[str]] = []
     for objective in objectives:
         run = Run(_ready(subject, precision), _converted(subject.X, precision), objective)
+        if run.is_random:
+            raise SkippedError("two runs give different outputs, which have no slopes: see determinism")
         results = list(problems_of(run, precision))
         problems = [problem for _, problem in results if problem]
         if not results:
@@ -132,6 +145,7 @@ def _parameter_problems(
     run: Run, precision: Precision, untrained: Collection[str] = ()
 ) -> Iterator[tuple[str, str | None]]:
     rng = np.random.default_rng(2)
+    once: list[tuple[Node, str, str, Any]] = []
     several = sum(len(node.param_names) for node in run.model.walk()) > 1
     for node in run.model.walk():
         for name in node.param_names:
@@ -145,6 +159,12 @@ def _parameter_problems(
             if problem and gradient is None:
                 problem = f"{label} has no gradient, though the output depends on it (unless in `untrained`)"
             yield f"{name} of {node.name!r}", problem
+            once.append((node, name, label, known))
+    run.add_again()
+    for node, name, label, known in once:
+        twice = node.maybe_get_grad(name)
+        if twice is not None and not np.allclose(on_host(twice), 2 * on_host(known), rtol=1e-3, atol=1e-6):
+            yield f"{name} of {node.name!r}", f"{label}: a second update does not add to the gradient (inc_grad would)"
 
 
 def _input_problems(run: Run, precision: Precision) -> Iterator[tuple[str, str | None]]:

@@ -12,14 +12,14 @@ from ..errors import ModelCheckError
 if TYPE_CHECKING:
     from rich.table import Table
 
-Status = Literal["passed", "failed", "skipped"]
+Status = Literal["passed", "warned", "failed", "skipped"]
 
-_STYLES: dict[Status, str] = {"passed": "green", "failed": "bold red", "skipped": "dim"}
+_STYLES: dict[Status, str] = {"passed": "green", "warned": "yellow", "failed": "bold red", "skipped": "dim"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One check: its name, how it went, and what it found or why it was skipped."""
+    """One check: its name, how it went, and what it found or why it was skipped. Warned: it may be meant so."""
 
     name: str
     status: Status

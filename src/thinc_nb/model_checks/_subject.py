@@ -26,6 +26,10 @@ class SkippedError(Exception):
     """A check does not apply."""
 
 
+class WarnedError(Exception):
+    """A check found something that may be meant so."""
+
+
 class Subject:
     """A copy of a model that is initialised, and a batch. Checks take copies of both."""
 

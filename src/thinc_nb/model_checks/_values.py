@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import get_array_module, is_cupy_array, is_xp_array
+from ..backends import get_array_ops
 from ..types import ArgsKwargs, Padded, Pairs, Ragged
 
 Array = Any
@@ -118,6 +119,10 @@ def with_an_empty_sequence(value: Any) -> Any:
         return part
     if isinstance(value, list) and value and is_xp_array(value[0]):
         return [value[0][:0], *value[1:2]]
+    if isinstance(value, Padded) and len(value) and value.data.ndim == 3:
+        ops = get_array_ops(value.data)
+        sequences = ops.padded2list(value)
+        return ops.list2padded([sequences[0][:0], *sequences[1:2]])
     raise ValueError("the input has no sequences")
 
 
