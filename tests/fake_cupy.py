@@ -13,6 +13,8 @@ from __future__ import annotations
 import ctypes
 import operator
 import re
+from copy import copy
+from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -20,8 +22,10 @@ from typing import Any
 import numpy as np
 from typing_extensions import Self
 
-from thinc_nb.kernels import KERNELS
+from thinc_nb.kernels import KERNELS, Kernel
+from thinc_nb.kernels._cpu import compile_loop
 from thinc_nb.kernels._launch import entry_of
+from thinc_nb.kernels._words import Precision
 
 METHODS = frozenset(
     """
@@ -315,7 +319,18 @@ class RawKernel:
         return np.dtype(f"{'u' if kind.startswith('U') else 'i'}{itemsize}")
 
     def run(self, head: list[int], arguments: list[Any]) -> None:
-        self.kernel.cpu(self.precision)(*head, *arguments)
+        loop = self.kernel.cpu(self.precision)
+        if self.kernel.shape == "blocks" and head[2] != self.kernel.cpu_rows:
+            loop = loop_of_blocks(self.kernel, self.precision, head[2])
+        loop(0, head[-1], *arguments)
+
+
+@cache
+def loop_of_blocks(kernel: Kernel[...], precision: Precision, rows: int) -> Any:
+    """A kernel's loop on the CPU, in blocks of another size."""
+    other = copy(kernel)
+    other.cpu_rows = rows
+    return compile_loop(other, precision, f"{kernel.name}-{precision}-by-{rows}")
 
 
 class Stream:

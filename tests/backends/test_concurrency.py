@@ -15,7 +15,7 @@ import pytest
 from thinc_nb.backends import NumpyOps, _blas
 from thinc_nb.gpu_check._cases import all_cases
 from thinc_nb.gpu_check._device import losses
-from thinc_nb.kernels import _threads
+from thinc_nb.kernels import _threads, get_num_threads
 
 SHAPE = (50, 24)
 forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -24,9 +24,11 @@ forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:Dep
 @pytest.fixture
 def threads(monkeypatch):
     """Two threads of our own, for all arrays but the smallest."""
-    monkeypatch.setattr(_threads, "num_threads", 2)
-    monkeypatch.setattr(_threads, "MIN_ELEMENTS", 500)
+    before = get_num_threads()
+    _threads.share(2, 500)
     monkeypatch.setattr(_blas, "MIN_OPERATIONS", 10_000)
+    yield
+    _threads.share(before)
 
 
 def results(reverse: bool = False) -> dict[str, list[np.ndarray]]:

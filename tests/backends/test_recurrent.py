@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
 from thinc_nb.backends import NumpyOps
-from thinc_nb.kernels import _threads
+from thinc_nb.kernels import _threads, get_num_threads
 
 ops = NumpyOps()
 
@@ -226,7 +228,8 @@ def test_a_gradient_that_does_not_fit_is_refused():
 
 
 @pytest.mark.parametrize("sequences", [40, 2000])
-def test_directions_in_threads_give_the_same_bits(monkeypatch, sequences):
+def test_directions_in_threads_give_the_same_bits(request, sequences):
+    request.addfinalizer(partial(_threads.share, get_num_threads()))
     rng = np.random.default_rng(0)
     nI, nO = 8, 64
     sizes = np.array([sequences, sequences // 2, 1], dtype="int32")
@@ -235,7 +238,7 @@ def test_directions_in_threads_give_the_same_bits(monkeypatch, sequences):
     initial = rng.standard_normal((1, 2, nO)).astype("f")
     results = []
     for threads in (1, 2):
-        monkeypatch.setattr(_threads, "num_threads", threads)
+        _threads.share(threads)
         Y, state = NumpyOps().lstm_forward_training(params, initial, initial, X, sizes)
         results.append([Y.copy(), *NumpyOps().backprop_lstm(np.ones_like(Y), sizes, params, state)])
         assert np.array_equal(Y, NumpyOps().lstm_forward_inference(params, initial, initial, X, sizes))

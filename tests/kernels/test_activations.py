@@ -210,7 +210,7 @@ def test_float32_kernels_vectorise(name, monkeypatch):
     kernel = getattr(kernels, name)
     scalars = [np.float32(20) for _, kind in kernel.annotations if kind == "float"]
     arrays = [np.ones(64, "f4") for _, kind in kernel.annotations if kind == "Reals1d"]
-    loop = compile_loop(kernel.body, "items", "f32", f"{name}-looked-at")
-    loop(64, *arrays, *scalars)
+    loop = compile_loop(kernel, "f32", f"{name}-looked-at")
+    loop(0, 64, *arrays, *scalars)
     (code,) = loop.inspect_llvm().values()
     assert "x float>" in code

@@ -11,7 +11,7 @@ import pytest
 from thinc_nb.kernels import KERNELS, Kernel, cache_info
 from thinc_nb.kernels._bind import Binder
 from thinc_nb.kernels._cpu import compile_loop
-from thinc_nb.kernels._types import argument_types, star_arguments
+from thinc_nb.kernels._types import loop_types
 from thinc_nb.kernels._words import Inline, Reals1d, Word, exp, inline
 from thinc_nb.kernels.activations import gelu, relu
 from thinc_nb.kernels.normalise import backprop_layer_norm
@@ -127,9 +127,8 @@ def test_cache_info_counts_what_is_there(tmp_path, monkeypatch):
 
 def inspected(kernel: Kernel[...], monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("THINC_NB_CACHE_DIR", "")
-    head, arguments = argument_types(kernel, "f32")
-    loop = compile_loop(kernel.body, kernel.shape, "f32", "inspected")
-    loop.compile((*head, star_arguments(arguments)))
+    loop = compile_loop(kernel, "f32", "inspected")
+    loop.compile(loop_types(kernel, "f32"))
     return loop.inspect_llvm(loop.signatures[0])
 
 

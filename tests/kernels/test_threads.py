@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -27,10 +28,18 @@ from thinc_nb.kernels._threads import Workers, get_num_threads
 
 
 @pytest.fixture
-def threads(monkeypatch):
+def threads():
     """Set the number of threads; everything is large enough for them."""
-    monkeypatch.setattr(_threads, "MIN_ELEMENTS", 10)
-    return lambda count: monkeypatch.setattr(_threads, "num_threads", count)
+    before = get_num_threads()
+    yield lambda count: _threads.share(count, 10)
+    _threads.share(before)
+
+
+@pytest.fixture
+def workers():
+    started = Workers(2, 10)
+    yield started
+    started.stop()
 
 
 def test_no_items_beside_a_large_array_is_nothing_to_share(threads):
@@ -105,22 +114,72 @@ def test_a_child_process_works_after_threads_were_used(threads, method):
     assert process.exitcode == 0
 
 
-def test_a_large_table_makes_no_large_work(threads, monkeypatch):
+def test_a_large_table_makes_no_large_work(threads):
     threads(2)
+    results(0)
+    before = _threads.prepare().shared
     table, out = np.ones((1000, 4), "f"), np.zeros((1, 4), "f")
-    monkeypatch.setattr(_threads, "run", lambda *_: pytest.fail("split for one row"))
     embed.gather_add(out, table, np.zeros((1, 4), "i"))
     assert (out == 4).all()
+    assert _threads.prepare().shared == before
+    results(0)
+    assert _threads.prepare().shared > before
 
 
-def test_every_range_is_run_once():
-    seen = []
-    Workers().run(lambda start, stop: seen.append((start, stop)), [(0, 3), (3, 6), (6, 7)])
-    assert sorted(seen) == [(0, 3), (3, 6), (6, 7)]
+def test_one_thread_is_no_other(threads):
+    code = (
+        "import threading, numpy; from thinc_nb.kernels import _threads, activations;"
+        "_threads.share(1); x = numpy.ones(1 << 20, 'f');"
+        "[activations.relu(x, x) for _ in range(3)]; _threads.run(lambda *_: None, [(0, 1), (1, 2)]);"
+        "print(threading.active_count(), _threads.board);"
+        "_threads.share(3); [activations.relu(x, x) for _ in range(3)]; print(threading.active_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.split(), done.stderr) == (["1", "0", "3"], "")
+
+
+def test_more_threads_are_started_when_more_are_wanted(threads):
+    for count in (2, 4, 3, 6):
+        threads(count)
+        results(0)
+        results(0)
+    assert len(_threads.prepare().asleep) >= 5
+
+
+def test_threads_sleep_when_there_is_no_work(threads):
+    threads(3)
+    results(0)
+    results(0)
+    workers = _threads.prepare()
+    deadline = time.monotonic() + 30
+    while not all(workers.asleep):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    used = time.process_time()
+    time.sleep(0.2)
+    assert time.process_time() - used < 0.05
+    for _ in range(300):  # They are woken up, and left alone while they come too late.
+        time.sleep(0.0002)
+        results(0)
+
+
+def test_every_range_is_run_once(workers):
+    for count in (1, 3, 100):
+        seen = []
+        ranges = [(piece, piece + 1) for piece in range(count)]
+        for _ in range(20):
+            workers.run(lambda start, stop, seen=seen: seen.append((start, stop)), ranges)
+        assert sorted(seen) == sorted(ranges * 20)
+
+
+def test_ranges_are_shared(workers):
+    # Whoever has one waits for the other: that takes two threads.
+    both = threading.Barrier(2, timeout=60)
+    workers.run(lambda start, stop: both.wait(), [(0, 1), (1, 2)])
 
 
 @pytest.mark.parametrize("failing", [0, 6])
-def test_an_error_in_any_thread_is_raised_here_after_all_are_done(failing):
+def test_an_error_in_any_thread_is_raised_here_after_all_are_done(failing, workers):
     seen = []
 
     def call(start: int, stop: int) -> None:
@@ -128,12 +187,27 @@ def test_an_error_in_any_thread_is_raised_here_after_all_are_done(failing):
         if start == failing:
             raise ArithmeticError(f"at {start}")
 
-    workers = Workers()
     with pytest.raises(ArithmeticError, match=f"at {failing}"):
         workers.run(call, [(0, 3), (3, 6), (6, 7)])
     assert sorted(seen) == [0, 3, 6]
     workers.run(lambda start, stop: seen.append(start), [(10, 11), (11, 12)])
     assert sorted(seen)[-2:] == [10, 11]
+
+
+def test_an_interrupt_leaves_nothing_pinned_up(workers):
+    both = threading.Barrier(2, timeout=60)
+
+    def call(start: int, stop: int) -> None:
+        if start < 2:
+            both.wait()
+
+    class Interrupted(list):
+        def __getitem__(self, place):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workers.run(call, Interrupted([(0, 1), (1, 2), (2, 3)]))
+    workers.run(call, [(0, 1), (1, 2), (2, 3)])
 
 
 def test_one_setting_rules_kernels_and_blas():
@@ -162,8 +236,7 @@ def test_the_environment_sets_the_number(value, shown):
     assert shown in done.stdout + done.stderr
 
 
-def test_work_inside_of_work_does_not_wait_for_itself():
-    workers = Workers()
+def test_work_inside_of_work_does_not_wait_for_itself(workers):
     done: list[tuple[int, int]] = []
 
     def inner(start: int, stop: int) -> None:
@@ -174,3 +247,30 @@ def test_work_inside_of_work_does_not_wait_for_itself():
 
     workers.run(outer, [(0, 2), (2, 4)])
     assert sorted(done) == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+def test_kernels_inside_of_work_are_right(threads):
+    threads(1)
+    expected = results(3)
+    threads(3)
+    found: list[list[np.ndarray]] = []
+    _threads.run(lambda start, stop: found.append(results(3)), [(0, 1), (1, 2), (2, 3), (3, 4)])
+    assert len(found) == 4
+    for each in found:
+        for result, truth in zip(each, expected, strict=True):
+            np.testing.assert_array_equal(result, truth)
+
+
+@pytest.mark.parametrize("ending", ["", "sys.exit(3)", "raise SystemExit(3)", "os._exit(3)", "os.kill(os.getpid(), 2)"])
+def test_a_process_ends_at_once_whatever_its_threads_do(ending):
+    code = (
+        "import os, sys, threading, numpy; from thinc_nb.kernels import _threads, activations;"
+        "_threads.share(4); x = numpy.ones(1 << 20, 'f');"
+        "work = lambda: [activations.relu(x, x) for _ in range(200)];"
+        "work(); threading.Thread(target=lambda: [work() for _ in range(100000)], daemon=True).start(); work();"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code + ending], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == (0 if not ending else -2 if "kill" in ending else 3), done.stderr
+    assert "kill" in ending or not done.stderr

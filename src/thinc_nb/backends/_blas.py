@@ -1,9 +1,9 @@
 """Matrix products on the CPU: numpy's BLAS on one thread, and large products split over threads of our own.
 
 BLAS libraries have threads of their own, which spin while they wait for each other. Alone on the machine that is
-as fast as it gets; with one other busy process on two cores a training step of 30 ms takes 240. Ours sleep while they
-wait: the same speed when alone, and at worst that of one thread when not (measured). Results are also the same for any
-number of threads, which those of OpenBLAS's own threads are not.
+as fast as it gets; with one other busy process on two cores a training step of 30 ms takes 240. Nobody waits for ours
+before they have begun: the same speed when alone, and at worst that of one thread when not (measured). Results are also
+the same for any number of threads, which those of OpenBLAS's own threads are not.
 
 The user's own products keep the threads that they had: BLAS is held to one thread only while one of ours runs.
 """
@@ -67,11 +67,10 @@ def _share(multiply: Callable[[int, int, int], object], ranges: list[tuple[int, 
     """Compute each part, in as many threads as there are."""
 
     def work(first: int, last: int) -> None:
-        for part in range(first, min(last, len(ranges))):
+        for part in range(first, last):
             multiply(part, *ranges[part])
 
-    share = -(-len(ranges) // min(_threads.num_threads, len(ranges)))
-    _threads.run(work, [(first, first + share) for first in range(0, len(ranges), share)])
+    _threads.run(work, [(part, part + 1) for part in range(len(ranges))])
 
 
 def _parts(operations: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from ..kernels import Kernel, _threads, products
+from ..kernels import Kernel, products
 from . import _blas
 
 VERY_FEW_ROWS = 8
@@ -32,17 +32,8 @@ def matmul(a: Any, b: Any, out: Any) -> None:
     kernel, left, right = _kernel(a, b, out)
     if kernel is None:
         _blas.matmul(a, b, out)
-        return
-    rows = len(out)
-    operations = rows * right.size
-    if operations < 2 * _blas.MIN_OPERATIONS or _threads.num_threads == 1:
+    else:
         kernel(out, left, right)
-        return
-    loop = kernel.cpu("f64" if out.dtype.char == "d" else "f32")
-    height, blocks = kernel.cpu_rows, -(-rows // kernel.cpu_rows)
-    share = -(-blocks // min(_threads.num_threads, operations // _blas.MIN_OPERATIONS, blocks))
-    ranges = [(first, min(first + share, blocks)) for first in range(0, blocks, share)]
-    _threads.run(lambda first, last: loop(first, last, height, rows, out, left, right), ranges)
 
 
 def _kernel(a: Any, b: Any, out: Any) -> tuple[Kernel[...] | None, Any, Any]:

@@ -16,6 +16,8 @@ from .ops import Ops
 
 MIN_STEP = 500_000
 """Multiplications in a step of an LSTM (10 µs) from which its two directions run at the same time."""
+MAX_STEP = 1 << 19
+"""Elements in a step from which the directions take turns, and its parts go to the threads."""
 BYTE = np.dtype("uint8")
 
 
@@ -65,8 +67,7 @@ class NumpyOps(Ops):
                     walk(way)
 
         operations, elements = sequences * 4 * nO * nO, sequences * 4 * nO
-        # Where a step is so large that its parts go to the threads, directions take turns.
-        fits = operations < 2 * _blas.MIN_OPERATIONS and elements < 2 * _threads.MIN_ELEMENTS
+        fits = operations < 2 * _blas.MIN_OPERATIONS and elements < MAX_STEP
         if dirs > 1 and _threads.num_threads > 1 and operations >= MIN_STEP and fits:
             _threads.run(work, [(way, way + 1) for way in range(dirs)])
         else:

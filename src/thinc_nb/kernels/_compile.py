@@ -42,6 +42,7 @@ class Kernel(Generic[P]):
     def __init__(self, body: Callable[..., None], shape: Shape, *, cpu_rows: int = 1, cuda_rows: int = 1):
         self.body = body
         self.shape: Shape = shape
+        self.by_item = shape == "items"
         self.cpu_rows = cpu_rows
         self.cuda_rows = cuda_rows
         self.name = f"{body.__module__.rpartition('.')[2]}.{body.__name__}"
@@ -54,12 +55,13 @@ class Kernel(Generic[P]):
             raise TypeError(f"{self.name}: annotations must be strings: from __future__ import annotations")
         self._scalars = tuple(place for place, kind in enumerate(kinds) if kind == "float")
         self._decides = next((place for place, kind in enumerate(kinds) if kind.startswith("Reals")), 0)
-        self._counter = next((place for place, kind in enumerate(kinds) if kind == "Start"), None)
+        self.counter = next((place for place, kind in enumerate(kinds) if kind == "Start"), None)
         # What says how much work there is. Of a table a few rows are read, however large it is.
         names = [name for name, _ in self.annotations]
-        self._arrays = tuple(i for i, kind in enumerate(kinds) if kind.endswith("d") and names[i] not in TABLES)
+        self.weighty = tuple(i for i, kind in enumerate(kinds) if kind.endswith("d") and names[i] not in TABLES)
         # Rows that add to the same place are safe on CUDA, where the addition is atomic, and one after another here.
-        self._divisible = "atomic_add" not in body.__code__.co_names
+        self.divisible = "atomic_add" not in body.__code__.co_names
+        self.is_product = any(name.startswith("multiply") for name in body.__code__.co_names)
         self._single: Any = None
         self._double: Any = None
         KERNELS[self.name] = self
@@ -86,46 +88,9 @@ class Kernel(Generic[P]):
         loop = self._double if double else self._single
         if loop is None:
             loop = self.cpu("f64" if double else "f32")
-        parts = 1
-        if _threads.num_threads > 1 and self._divisible:
-            work = max([values[place].size for place in self._arrays])
-            if work >= 2 * _threads.MIN_ELEMENTS:
-                parts = min(_threads.num_threads, work // _threads.MIN_ELEMENTS)
-        head: tuple[int, ...] = ()
-        if self.shape == "items":
-            count = values[0].size
-        elif self.shape == "rows":
-            count = len(values[0])
-        else:
-            rows = len(values[0])
-            count, head = -(-rows // self.cpu_rows), (self.cpu_rows, rows)
-        if parts > 1 and count:
-            self._split(loop, parts, count, head, values)
-        elif self.shape == "items":
-            loop(count, *values)
-        else:
-            loop(0, count, *head, *values)
-
-    def _split(self, loop: Any, parts: int, count: int, head: tuple[int, ...], values: tuple[Any, ...]) -> None:
-        """Run the loop over ranges of its items, each in a thread."""
-
-        def over_range(start: int, stop: int) -> None:
-            loop(start, stop, *head, *values)
-
-        def over_slices(start: int, stop: int) -> None:
-            # An array may hold several elements for each item.
-            part = [
-                v[start * (v.size // count) : stop * (v.size // count)] if isinstance(v, np.ndarray) else v
-                for v in values
-            ]
-            if self._counter is not None:
-                part[self._counter] = np.uint32(part[self._counter] + start)
-            loop(stop - start, *part)
-
-        # Whole cache lines for each thread.
-        step = -(-count // (parts * 16)) * 16 if self.shape == "items" else -(-count // parts)
-        ranges = [(start, min(start + step, count)) for start in range(0, count, step)]
-        _threads.run(over_slices if self.shape == "items" else over_range, ranges)
+        first = values[0]
+        if loop(_threads.board, first.size if self.by_item else len(first), *values):
+            _threads.start()
 
     def blocks(self, rows: int, like: Any) -> int:
         """How many blocks a `blockwise` kernel makes of this many rows, on the device where `like` is."""
@@ -136,9 +101,10 @@ class Kernel(Generic[P]):
         from ._cpu import compile_loop
 
         with _compiling:
+            _threads.prepare()
             loop = self._double if precision == "f64" else self._single
             if loop is None:
-                loop = compile_loop(self.body, self.shape, precision, f"{self.name}-{precision}")
+                loop = compile_loop(self, precision, f"{self.name}-{precision}")
                 if precision == "f64":
                     self._double = loop
                 else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit, types
@@ -14,7 +14,11 @@ from numba.extending import intrinsic
 from . import _keys, _math, _tiles
 from ._bind import Binder
 from ._cache import KernelCache
+from ._sharing import keep, make_share
 from ._words import Precision, Real
+
+if TYPE_CHECKING:
+    from ._compile import Kernel
 
 # contract and nsz change no result by more than a rounding and keep NaN and inf, which nnan and ninf would not.
 # reassoc lets a sum run in several lanes; only bodies over rows, where the sums are, get it.
@@ -22,8 +26,18 @@ ITEM_FASTMATH = {"contract", "nsz"}
 ROW_FASTMATH = ITEM_FASTMATH | {"reassoc"}
 
 
+CACHE_LINE = 32
+"""Items: pieces of flat arrays end where lines of the cache and vectors do."""
+BLOCK_ROWS = 1  # Bound to the kernel's own.
+
+
 def body(*args: Any) -> None:
     """Stands in the loops below for the bound body."""
+
+
+def share(board: int, stop: int, args: tuple[Any, ...]) -> int:
+    """Stands in the loops below for `_share`."""
+    return 0
 
 
 @intrinsic
@@ -41,38 +55,66 @@ def prefer_widest_vectors(typing_context: Any) -> Any:
     return types.void(), generate
 
 
-def over_items(n: int, *args: Any) -> None:
+# The first argument is the address of a board, or what is not positive: minus the first item, for a part of the work.
+# A loop returns 1 if there would have been work for other threads.
+
+
+def over_items(board: int, stop: int, *args: Any) -> int:
     prefer_widest_vectors()
+    alone = 0
+    if board > 0:
+        alone = share(board, stop, args)
+        if alone < 0:
+            return 0
     # From 0: numba then knows that the index is never negative, and LLVM vectorises (5 times, measured).
-    for i in range(n):
+    for i in range(stop):
         body(i, *args)
+    return alone
 
 
-def over_rows(start: int, stop: int, *args: Any) -> None:
+def over_rows(board: int, stop: int, *args: Any) -> int:
+    alone, start = 0, -board
+    if board > 0:
+        alone, start = share(board, stop, args), 0
+        if alone < 0:
+            return 0
     for r in range(start, stop):
         body(r, *args)
+    return alone
 
 
-def over_blocks(first: int, last: int, block_rows: int, rows: int, *args: Any) -> None:
-    for block in range(first, last):
-        body(block, block * block_rows, min((block + 1) * block_rows, rows), *args)
+def over_blocks(board: int, stop: int, *args: Any) -> int:
+    alone, start = 0, -board
+    if board > 0:
+        alone, start = share(board, stop, args), 0
+        if alone < 0:
+            return 0
+    for block in range(start // BLOCK_ROWS, (stop + BLOCK_ROWS - 1) // BLOCK_ROWS):
+        body(block, block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, stop), *args)
+    return alone
 
 
-LOOPS: dict[str, Callable[..., None]] = {"items": over_items, "rows": over_rows, "blocks": over_blocks}
+LOOPS: dict[str, Callable[..., int]] = {"items": over_items, "rows": over_rows, "blocks": over_blocks}
 
 
-def compile_loop(function: Callable[..., None], shape: str, precision: Precision, name: str) -> Any:
-    """The dispatcher of a loop over a body, called as the loops above.
+def compile_loop(kernel: Kernel[...], precision: Precision, name: str) -> Any:
+    """The dispatcher of a loop over a kernel's body, called as the loops above.
 
     It releases the GIL, compiles at the first call with new types and keeps what it compiled on disk.
     """
-    fastmath = ITEM_FASTMATH if shape == "items" else ROW_FASTMATH
-    bound = binder(precision).bind(function)
-    # Without numba's reference counts: a body makes no arrays, only views, and for each of these the counts are atomic
-    # additions, which took two thirds of the time of the gradient of seq2col.
-    inner = njit(fastmath=fastmath, error_model="numpy", forceinline=True, _nrt=False)(bound)
-    loop = binder(precision).bind(LOOPS[shape], name=name, body=inner)
-    dispatcher = njit(fastmath=fastmath, error_model="numpy", nogil=True, _nrt=False)(loop)
+    options: dict[str, Any] = {
+        "fastmath": ITEM_FASTMATH if kernel.shape == "items" else ROW_FASTMATH,
+        "error_model": "numpy",
+        # Without numba's reference counts: a body makes no arrays, only views, and for each of these the counts are
+        # atomic additions, which took two thirds of the time of the gradient of seq2col.
+        "_nrt": False,
+    }
+    bind = binder(precision).bind
+    inner = njit(forceinline=True, **options)(bind(kernel.body))
+    step = CACHE_LINE if kernel.by_item else kernel.cpu_rows
+    share = make_share(kernel, step) if kernel.divisible else keep
+    loop = bind(LOOPS[kernel.shape], name=name, body=inner, share=share, BLOCK_ROWS=kernel.cpu_rows)
+    dispatcher = njit(nogil=True, **options)(loop)
     KernelCache.attach(dispatcher, name)
     return dispatcher
 

@@ -15,18 +15,18 @@ _INDICES = {"items": 1, "rows": 2, "blocks": 4}
 
 
 def argument_types(kernel: Kernel[...], precision: Precision) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """What a compiled loop or grid is called with: the ranges of its items, and the kernel's own arguments."""
+    """What a grid is called with: the ranges of its items, and the kernel's own arguments."""
     arguments = tuple(_argument_type(kind, precision) for _, kind in kernel.annotations)
     return (types.int64,) * _INDICES[kernel.shape], arguments
 
 
-def star_arguments(arguments: tuple[Any, ...]) -> Any:
-    """The type of *args in a call: a loop on the CPU is compiled for the tuple of its kernel's arguments.
+def loop_types(kernel: Kernel[...], precision: Precision) -> tuple[Any, ...]:
+    """What a compiled loop on the CPU is called with: the board of its threads, its items or rows, the arguments.
 
-    A plain tuple. numba's StarArgTuple is what the loop sees in the end, but a call that finds it among the compiled
-    signatures takes it for another one, and loads the kernel from disk again: 12 ms for every call.
+    The arguments as a plain tuple. numba's StarArgTuple is what the loop sees in the end, but a call that finds it
+    among the compiled signatures takes it for another one, and loads the kernel from disk again: 12 ms for every call.
     """
-    return types.Tuple(arguments)
+    return types.int64, types.int64, types.Tuple(argument_types(kernel, precision)[1])
 
 
 def _argument_type(annotation: str, precision: Precision) -> Any:

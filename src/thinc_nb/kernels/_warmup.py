@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from . import _threads
 from ._cache import cache_folder
@@ -66,6 +66,10 @@ def warmup(
         if progress is not None:
             progress(one, len(warmed), len(jobs))
 
+    if capability is None and _threads.num_threads > 1:
+        from ._board import functions
+
+        functions()  # What kernels share their work with.
     # A process takes a second to start: none is needed for what is only loaded.
     missing = [job for job in jobs if not is_kept(*job)]
     for job in jobs:
@@ -91,8 +95,10 @@ def is_kept(name: str, precision: Precision, capability: tuple[int, int] | None)
 
         path = ptx_path(kernel, precision, capability)
         return path is not None and path.is_file()
+    from ._types import loop_types
+
     loop = kernel.cpu(precision)
-    kept: bool = loop._cache.holds(_signature(kernel, precision), loop.targetctx)
+    kept: bool = loop._cache.holds(loop_types(kernel, precision), loop.targetctx)
     return kept
 
 
@@ -101,16 +107,11 @@ def compile_one(name: str, precision: Precision, capability: tuple[int, int] | N
     start = time.perf_counter()
     kernel = KERNELS.get(name) or all_kernels()[name]
     if capability is None:
-        kernel.cpu(precision).compile(_signature(kernel, precision))
+        from ._types import loop_types
+
+        kernel.cpu(precision).compile(loop_types(kernel, precision))
         return Warmed(name, precision, time.perf_counter() - start)
     from ._launch import kept_ptx
 
     kept_ptx(kernel, precision, capability)
     return Warmed(name, precision, time.perf_counter() - start, "sm_{}{}".format(*capability))
-
-
-def _signature(kernel: Kernel[...], precision: Precision) -> tuple[Any, ...]:
-    from ._types import argument_types, star_arguments
-
-    head, arguments = argument_types(kernel, precision)
-    return (*head, star_arguments(arguments))

@@ -1,0 +1,270 @@
+"""The board where a thread pins up work and others take pieces of it: compiled, without Python and without its lock.
+
+Work is a function, what it is called with, and a number of items, cut into pieces. One word says which piece is the
+first that nobody has taken and which the last. The thread whose work it is takes pieces from the front, workers from
+the back, each by one atomic exchange of that word, so that no worker is ever waited for that has not begun: one that
+is asleep, or that the system has put aside, finds nothing left. From both ends, because the next work is mostly about
+the same arrays, and each thread finds its part of them in its own cache.
+
+The word carries the number of the work as well. An exchange succeeds only if nothing has changed since it was read, and
+what the board says about work is only changed when all of its pieces have been taken and done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from numba import njit, types
+
+from ._atomics import add, call_plain, call_system, call_task, exchange, load, pause, store
+from ._cache import KernelCache
+
+LINE = 128
+"""Bytes: what threads write lies so far apart that it is in no common line of their caches, or pair of lines."""
+
+# --- where words are on the board: byte offsets ---------------------------------------------------------------------
+
+BUSY = 0
+"""1 while there is work."""
+SKIP = 8
+"""How many times sleepers are left alone."""
+HERE = 16
+"""The processor that the thread whose work it is ran on; -1 if that does not matter."""
+PIECES = LINE
+"""The number of the work, the first piece that is left, and the one after the last, in 32 and twice 16 bits."""
+FUNCTION = 2 * LINE
+"""The address of ``void task(arguments, start, stop)``, or 0 for work in Python."""
+ARGUMENTS, ITEMS, EACH, HELPERS = FUNCTION + 8, FUNCTION + 16, FUNCTION + 24, FUNCTION + 32
+"""Its arguments; how many items; how many in a piece; how many workers may help."""
+DONE = 3 * LINE
+"""Pieces that workers have done."""
+SHARE = 4 * LINE
+"""The address of `share`, 0 while there are no workers. This line and the next hardly ever change."""
+SHARED_FROM, GRAIN = SHARE + 8, SHARE + 16
+"""Elements from which work is shared; elements in the smallest piece of it."""
+LIMIT, STOP, PATIENCE = SHARE + 24, SHARE + 32, SHARE + 40
+"""How many workers may help; 1 when they shall end; how long they stay awake, in polls."""
+READ, WRITE, YIELD, PROCESSOR, BYTE = SHARE + 48, SHARE + 56, SHARE + 64, SHARE + 72, SHARE + 80
+"""Addresses of the system's functions (0: there is none), and of a byte to read and write."""
+MISSED = 5 * LINE
+"""How many times workers were woken up for nothing, one after another."""
+WORKERS = 6 * LINE
+"""A line for each worker."""
+ASLEEP, INBOX, OUTBOX, TAKEN = 0, 8, 16, 24
+"""In it: 1 while it sleeps or is about to; the two ends of its pipe; pieces that it took since it was woken up."""
+
+MOST_PIECES = 1 << 15
+PIECES_PER_THREAD = 4
+"""So many that a thread which begins late, or is held up, leaves little to wait for."""
+POLLS = 512
+"""How often a thread looks whether its work is done before it lets others of its processor go first."""
+WATCH = 64
+"""How often a worker looks for work before it looks where and for how long."""
+MOST_MISSED = 6
+WORTH_WAKING = 3
+"""Pieces."""
+
+_FIRST = 1 << 16
+_MASK = _FIRST - 1
+
+
+class Functions(NamedTuple):
+    """What is called from Python. `share` is an address: what compiled loops call."""
+
+    share: int
+    serve: Callable[[int, int, int], int]
+    open: Callable[[int, int], int]
+    take: Callable[[int], int]
+    close: Callable[[int], int]
+    idle: Callable[[int, int], int]
+
+
+def size(workers: int) -> int:
+    """Bytes of a board for so many workers."""
+    return WORKERS + workers * LINE
+
+
+@njit(error_model="numpy", inline="always", _nrt=False)
+def _processor(board: int) -> int:
+    """The processor that the thread runs on, -1 where the system does not tell."""
+    function = load(board + PROCESSOR)
+    return call_plain(function) if function != 0 else -1
+
+
+@njit(error_model="numpy", inline="always", _nrt=False)
+def _perform(board: int, piece: int) -> None:
+    each = load(board + EACH)
+    start = piece * each
+    call_task(load(board + FUNCTION), load(board + ARGUMENTS), start, min(start + each, load(board + ITEMS)))
+
+
+@njit(error_model="numpy", inline="always", _nrt=False)
+def _publish(board: int, function: int, arguments: int, items: int, each: int) -> bool:
+    """Pin up work, and wake up who may help. False if there is other work on the board."""
+    if not exchange(board + BUSY, 0, 1):
+        return False
+    helpers = load(board + LIMIT)
+    store(board + FUNCTION, function)
+    store(board + ARGUMENTS, arguments)
+    store(board + ITEMS, items)
+    store(board + EACH, each)
+    store(board + HELPERS, helpers)
+    store(board + DONE, 0)
+    # Work in Python is large: for that all are woken up, and work wherever they are.
+    store(board + HERE, _processor(board) if function != 0 else -1)
+    number = (load(board + PIECES) >> 32) + 1
+    store(board + PIECES, (number << 32) | ((items + each - 1) // each))
+    skip = load(board + SKIP) if function != 0 else 0
+    asleep = False
+    for worker in range(helpers):
+        own = board + WORKERS + worker * LINE
+        if load(own + ASLEEP) == 1:
+            asleep = True
+            if skip == 0 and exchange(own + ASLEEP, 1, 0):
+                call_system(load(board + WRITE), load(own + OUTBOX), board + BYTE, 1)
+    if asleep:
+        store(board + SKIP, skip - 1 if skip > 0 else (1 << load(board + MISSED)) - 1)
+    return True
+
+
+@njit(error_model="numpy", inline="always", _nrt=False)
+def _take_first(board: int) -> int:
+    """Take the first piece that is left; -1 if there is none. For the thread whose work it is."""
+    while True:
+        word = load(board + PIECES)
+        first, last = (word >> 16) & _MASK, word & _MASK
+        if first >= last:
+            return -1
+        if exchange(board + PIECES, word, word + _FIRST):
+            return int(first)
+
+
+@njit(error_model="numpy", inline="always", _nrt=False)
+def _conclude(board: int) -> None:
+    """Wait until workers have done the pieces that they took, and take the work off."""
+    # Where the last that is left lies tells how many those are.
+    taken = load(board + ITEMS)
+    taken = (taken + load(board + EACH) - 1) // load(board + EACH) - (load(board + PIECES) & _MASK)
+    polls = 0
+    while load(board + DONE) < taken:
+        polls += 1
+        if polls > POLLS and polls % POLLS == 0:
+            call_plain(load(board + YIELD))
+        pause()
+    store(board + BUSY, 0)
+
+
+def _share(board: int, function: int, arguments: int, items: int, size: int, step: int) -> int:
+    """Do work together with who is awake, and return when it is done. Alone, if there is other work on the board.
+
+    size: its elements. step: pieces are multiples of so many items.
+    """
+    pieces = min(size // load(board + GRAIN), PIECES_PER_THREAD * (load(board + LIMIT) + 1), MOST_PIECES)
+    each = ((items + pieces - 1) // pieces + step - 1) // step * step
+    if each >= items or not _publish(board, function, arguments, items, each):
+        call_task(function, arguments, 0, items)
+        return 0
+    while True:
+        piece = _take_first(board)
+        if piece < 0:
+            break
+        _perform(board, piece)
+    _conclude(board)
+    return 0
+
+
+@njit(error_model="numpy", inline="always", _nrt=False)
+def _sleep(board: int, worker: int) -> None:
+    """Sleep until there is work."""
+    own = board + WORKERS + worker * LINE
+    taken = load(own + TAKEN)
+    store(board + MISSED, min(load(board + MISSED) + 1, MOST_MISSED) if taken < WORTH_WAKING else 0)
+    store(own + TAKEN, 0)
+    store(own + ASLEEP, 1)
+    call_system(load(board + READ), load(own + INBOX), board + BYTE, 1)
+    # Who wrote the byte has taken the 1 away. If it was interrupted, one may still come, and cut its next sleep short.
+    exchange(own + ASLEEP, 1, 0)
+
+
+def _serve(board: int, worker: int, done: int) -> int:
+    """The life of a worker: take pieces and do them; -1 when it shall end.
+
+    A piece of work in Python is returned. `done` is how many such pieces have been done since it was called before.
+    """
+    if done:
+        add(board + DONE, done)
+    own = board + WORKERS + worker * LINE
+    polls = WATCH - 1
+    while True:
+        polls += 1
+        if polls % WATCH == 0:
+            if load(board + STOP):
+                return -1
+            # On the processor of the thread that has the work it would only be in the way.
+            here = load(board + HERE)
+            if polls > load(board + PATIENCE) or (here >= 0 and here == _processor(board)):
+                _sleep(board, worker)
+                polls = WATCH - 1
+                continue
+        word = load(board + PIECES)
+        first, last = (word >> 16) & _MASK, word & _MASK
+        if first >= last or worker >= load(board + HELPERS):
+            pause()
+            continue
+        function = load(board + FUNCTION)
+        if not exchange(board + PIECES, word, word - 1):
+            continue
+        store(own + TAKEN, load(own + TAKEN) + 1)
+        if function == 0:
+            return int(last - 1)
+        _perform(board, last - 1)
+        add(board + DONE, 1)
+        polls = 0
+
+
+def _open(board: int, pieces: int) -> int:
+    """Pin up work in Python, in so many pieces. 0 if there is other work."""
+    return 1 if _publish(board, 0, 0, pieces, 1) else 0
+
+
+def _take(board: int) -> int:
+    """The first piece of it that is left, for the thread whose work it is; -1 if there is none."""
+    return _take_first(board)
+
+
+def _close(board: int) -> int:
+    """Take what nobody has begun off the board, and wait for what workers have."""
+    while _take_first(board) >= 0:
+        pass
+    _conclude(board)
+    return 0
+
+
+def _idle(board: int, polls: int) -> int:
+    """What a worker does that waits, to see how long it takes."""
+    for _ in range(polls // POLLS):
+        for _ in range(POLLS):
+            load(board + PIECES)
+            load(board + STOP)
+            pause()
+    return 0
+
+
+def _compiled(function: Any, arguments: int) -> Any:
+    dispatcher = njit(error_model="numpy", nogil=True, _nrt=False)(function)
+    KernelCache.attach(dispatcher, f"board.{function.__name__.strip('_')}")
+    dispatcher.compile((types.int64,) * arguments)
+    dispatcher.disable_compile()
+    return dispatcher
+
+
+@cache
+def functions() -> Functions:
+    """All of them, compiled or loaded from disk."""
+    share = _compiled(_share, 6)
+    (result,) = share.overloads.values()
+    address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    called = ((_serve, 3), (_open, 2), (_take, 1), (_close, 1), (_idle, 2))
+    return Functions(address, *(_compiled(function, arguments) for function, arguments in called))

@@ -1,0 +1,131 @@
+"""How a compiled loop gives parts of its work away: the code that is made for each kernel, inside of its loop.
+
+The loop's arguments are put down in the memory of the thread that was called, and a small function beside the loop, the
+task, finds them there, in whatever thread, and calls the loop for a part of the items: `_board` has the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from . import _board
+from ._atomics import ORDER, WORD, call_address
+
+if TYPE_CHECKING:
+    from ._compile import Kernel
+
+ir: Any = import_module("llvmlite.ir")
+MULTIPLICATIONS = 8
+"""Multiplications of a product that take as long as an element of other work."""
+
+
+@intrinsic
+def keep(typing_context: Any, board: Any, stop: Any, args: Any) -> Any:
+    """`make_share` for kernels whose items must come one after another."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return ir.Constant(WORD, 0)
+
+    return types.int64(types.int64, types.int64, args), generate
+
+
+def make_share(kernel: Kernel[...], step: int) -> Any:
+    """``share(board, stop, args)`` in a loop: have it called for pieces of its items, by other threads too.
+
+    -1: it is done. Otherwise the loop has to do it, and 1 says that other threads would have been welcome.
+
+    step: pieces are a multiple of so many items.
+    """
+
+    @intrinsic
+    def share(typing_context: Any, board: Any, stop: Any, args: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            board, stop, arguments = values
+            sizes = [_size(context, builder, args, arguments, place) for place in kernel.weighty]
+            size = _work_of_product(builder, sizes[:2], stop) if kernel.is_product else _largest(builder, sizes)
+            large = builder.icmp_signed(">=", size, _word(builder, board, _board.SHARED_FROM))
+            result = cgutils.alloca_once_value(builder, builder.zext(large, WORD))
+            function = _word(builder, board, _board.SHARE)
+            with builder.if_then(builder.and_(large, cgutils.is_not_null(builder, function)), likely=False):
+                passed = cgutils.alloca_once(builder, ir.LiteralStructType([WORD, arguments.type]))
+                builder.store(stop, cgutils.gep_inbounds(builder, passed, 0, 0))
+                builder.store(arguments, cgutils.gep_inbounds(builder, passed, 0, 1))
+                task = _task(context, builder, passed.type, args)
+                given = [board, builder.ptrtoint(task, WORD), builder.ptrtoint(passed, WORD), stop, size]
+                # Two results by reference, as numba's own functions have them.
+                unused = [cgutils.alloca_once(builder, WORD), cgutils.alloca_once(builder, WORD)]
+                call_address(builder, function, [*unused, *given, ir.Constant(WORD, step)], ir.IntType(32))
+                builder.store(ir.Constant(WORD, -1), result)
+            return builder.load(result)
+
+        return types.int64(types.int64, types.int64, args), generate
+
+    def _task(context: Any, builder: Any, kind: Any, args: Any) -> Any:
+        """``void task(passed, start, stop)``: the loop that is being made, over a range."""
+        # Else LLVM would put the loop into the task, and compile it twice.
+        builder.function.attributes.add("noinline")
+        function = ir.Function(
+            builder.module, ir.FunctionType(ir.VoidType(), [WORD] * 3), builder.module.get_unique_name("task")
+        )
+        function.linkage = "internal"
+        address, start, stop = function.args
+        inside = ir.IRBuilder(function.append_basic_block("entry"))
+        passed = inside.load(inside.inttoptr(address, kind))
+        items, arguments = inside.extract_value(passed, 0), inside.extract_value(passed, 1)
+        if kernel.by_item:
+            for place, argtype in enumerate(args):
+                value = inside.extract_value(arguments, place)
+                if isinstance(argtype, types.Array):
+                    value = _part(context, inside, argtype, value, items, start, stop)
+                elif place == kernel.counter:
+                    value = inside.add(value, inside.trunc(start, value.type))
+                arguments = inside.insert_value(arguments, value, place)
+            start, stop = ir.Constant(WORD, 0), inside.sub(stop, start)
+        argtypes = (types.int64, types.int64, args)
+        context.call_conv.call_function(
+            inside, builder.function, types.int64, argtypes, (inside.neg(start), stop, arguments)
+        )
+        inside.ret_void()
+        return function
+
+    return share
+
+
+def _word(builder: Any, board: Any, place: int) -> Any:
+    pointer = builder.inttoptr(builder.add(board, ir.Constant(WORD, place)), WORD.as_pointer())
+    return builder.load_atomic(pointer, ORDER, 8)
+
+
+def _size(context: Any, builder: Any, args: Any, arguments: Any, place: int) -> Any:
+    return context.make_array(args[place])(context, builder, builder.extract_value(arguments, place)).nitems
+
+
+def _largest(builder: Any, sizes: Sequence[Any]) -> Any:
+    largest = ir.Constant(WORD, 0)
+    for size in sizes:
+        largest = builder.select(builder.icmp_signed(">", size, largest), size, largest)
+    return largest
+
+
+def _work_of_product(builder: Any, sizes: Sequence[Any], rows: Any) -> Any:
+    """Multiplications, counted as so many elements of other work."""
+    some = builder.select(builder.icmp_signed(">", rows, ir.Constant(WORD, 0)), rows, ir.Constant(WORD, 1))
+    out, left = sizes
+    return builder.sdiv(builder.mul(out, builder.sdiv(left, some)), ir.Constant(WORD, MULTIPLICATIONS))
+
+
+def _part(context: Any, builder: Any, kind: Any, value: Any, items: Any, start: Any, stop: Any) -> Any:
+    """The part of a flat array that belongs to some of the items. It may hold several elements for each."""
+    array = context.make_array(kind)(context, builder, value)
+    each = builder.sdiv(array.nitems, items)
+    size = builder.mul(builder.sub(stop, start), each)
+    array.data = builder.gep(array.data, [builder.mul(start, each)])
+    array.nitems = size
+    array.shape = cgutils.pack_array(builder, [size])
+    return array._getvalue()
