@@ -10,28 +10,15 @@ from numba import cuda
 
 from murmur import x64_128
 from thinc_nb.backends import CupyOps, NumpyOps
-from thinc_nb.kernels import Kernel, dense, dropout, hashed, maxout_norm
+from thinc_nb.kernels import dense, dropout, hashed, maxout_norm
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+from .device import TOLERANCE, agree, on_device
+
 FUSED = {"dense", "hashed", "maxout_norm"}
 both = pytest.mark.parametrize("dtype", ["float32", "float64"])
 wraps = pytest.mark.filterwarnings("ignore:.*overflow encountered in scalar:RuntimeWarning")
 KEY, THRESHOLD, SCALE = np.uint32(0x12345678), np.uint32(0x60000000), 1.6
 KEEP_ALL = (np.uint32(0), np.uint32(0), 1.0)
-
-
-def on_device(kernel: Kernel[...], *args: Any) -> list[Any]:
-    """What the simulator leaves of the arguments."""
-    given = [cuda.to_device(arg.copy()) if isinstance(arg, np.ndarray) else arg for arg in args]
-    kernel(*given)
-    return [
-        place.copy_to_host() if isinstance(arg, np.ndarray) else arg for place, arg in zip(given, args, strict=True)
-    ]
-
-
-def agree(found: np.ndarray, truth: np.ndarray) -> None:
-    limit = TOLERANCE[str(found.dtype)]
-    np.testing.assert_allclose(found, truth, rtol=limit, atol=limit)
 
 
 def double(*arrays: np.ndarray) -> list[np.ndarray]:

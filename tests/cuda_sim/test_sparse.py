@@ -9,7 +9,8 @@ from numba import cuda
 from murmur import x86_32
 from thinc_nb.kernels import embed, sparse
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+from .device import TOLERANCE
+
 OFFSETS = np.array([0, 2, 2, 5], "q")
 both = pytest.mark.parametrize("dtype", ["float32", "float64"])
 wraps = pytest.mark.filterwarnings("ignore:.*overflow encountered in scalar:RuntimeWarning")
