@@ -18,6 +18,9 @@ try:
 except ImportError:
     raise SystemExit("fuzz_bytes.py needs atheris: make fuzz installs it") from None
 
+# With all kernels, before the rest: numba cannot compile what atheris puts into functions.
+import thinc_nb.backends  # noqa: F401
+
 with atheris.instrument_imports(include=["thinc_nb", "msgpack"]):
     import numpy as np
 
