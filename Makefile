@@ -16,13 +16,15 @@ CUDA ?= cuda13x
 VENV := .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
+OLDEST := .venv-mypy-oldest
+OLDEST_MYPY := 1.15.0
 PIP := -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 # The build backend is installed, and pinned, like everything else: no isolation.
 INSTALL := $(BIN)/python $(PIP) --no-build-isolation
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy pyright stubtest lint format fuzz bench asv asv-sample bench-models docs clean
+.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy mypy-oldest pyright stubtest lint format fuzz bench asv asv-sample bench-models docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +33,7 @@ help:
 	@echo "make test-all   the same with the slow sweeps"
 	@echo "make test-peer  the tests that compare with Thinc from PyPI"
 	@echo "make typecheck  mypy --strict, pyright, and stubs/ beside the packages it describes"
+	@echo "make mypy-oldest  the mypy plugin under the oldest mypy that it supports"
 	@echo "make lint       ruff: rules and formatting (make format mends)"
 	@echo "make fuzz       malformed models and checkpoints for a minute (FUZZ_ARGS=-max_total_time=3600)"
 	@echo "make bench      every operation beside Thinc and PyTorch (BENCH_ARGS=\"--op gelu --threads 1\")"
@@ -71,6 +74,15 @@ $(VENV)/lint.stamp: $(VENV)/backend.stamp
 $(VENV)/typecheck.stamp: $(VENV)/test.stamp
 	@echo "Installing the type checkers (about 80 MB, once) ..."
 	@$(INSTALL) mypy "pyright[nodejs]"
+	@touch $@
+
+# Everything but mypy is that of .venv, which the .pth file adds behind it.
+$(OLDEST)/mypy.stamp: $(VENV)/typecheck.stamp
+	@$(BIN)/python -m venv --clear --without-pip $(@D)
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet --python $(OLDEST)/bin/python install --no-deps mypy==$(OLDEST_MYPY)
+	@here=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	echo "import site; site.addsitedir('$$here')" > \
+	"$$($(OLDEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of-venv.pth"
 	@touch $@
 
 $(PEER)/peer.stamp: $(PEER)/python.stamp $(RECIPE)
@@ -115,6 +127,10 @@ typecheck: mypy pyright stubtest
 
 mypy: $(VENV)/typecheck.stamp
 	$(BIN)/python -m mypy
+
+mypy-oldest: $(OLDEST)/mypy.stamp
+	$(OLDEST)/bin/python -m mypy --version | grep -F "mypy $(OLDEST_MYPY)"
+	$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS) --dist loadfile tests/mypy/test_cases.py tests/mypy/test_modes.py
 
 pyright: $(VENV)/typecheck.stamp
 	$(BIN)/python -m pyright --pythonpath $(BIN)/python
@@ -161,5 +177,5 @@ docs: $(VENV)/docs.stamp
 	$(BIN)/python -m pdoc --output-directory build/docs thinc_nb
 
 clean:
-	rm -rf $(VENV) $(PEER) build dist demo-out .tox .hypothesis .mypy_cache .pytest_cache .ruff_cache asv_benchmarks/.asv
+	rm -rf $(VENV) $(PEER) $(OLDEST) build dist demo-out .tox .hypothesis .mypy_cache .pytest_cache .ruff_cache asv_benchmarks/.asv
 	find src tests asv_benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,6 +12,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,10 +88,17 @@ CONFIGURATIONS = {
 }
 
 
-def run_mypy(folder: Path, config: str, *arguments: str) -> str:
-    """What mypy says of the modules of a folder. --show-traceback: an error of the plugin's own is not passed over."""
+_CACHES = tempfile.TemporaryDirectory(prefix="mypy-cases-")
+
+
+def run_mypy(folder: Path, config: str) -> str:
+    """What mypy says of the modules of a folder. --show-traceback: an error of the plugin's own is not passed over.
+
+    What mypy knows of numpy and thinc_nb is kept for the next run with this configuration.
+    """
     (folder / "mypy.ini").write_text(config, encoding="utf-8")
-    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--show-traceback", *(arguments or ["."])]
+    cache = Path(_CACHES.name) / str(zlib.crc32(config.encode()))
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--show-traceback", f"--cache-dir={cache}", "."]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "MYPYPATH": ""}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
     assert not done.stderr.strip(), done.stderr
