@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .model import Model
@@ -20,10 +20,18 @@ _NONE: Mapping[str, Callable[..., Any]] = {}
 _bound: ContextVar[Mapping[str, Callable[..., Any]]] = ContextVar("thinc_nb_operators", default=_NONE)
 
 
+class HasName(Protocol):
+    """What mypy knows of the values of a dictionary of unlike functions: that they are functions."""
+
+    @property
+    def __name__(self) -> str: ...
+
+
 @contextmanager
-def define_operators(operators: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+def define_operators(operators: Mapping[str, Callable[..., Any] | HasName]) -> Iterator[None]:
     """Bind `operators`, and no others, inside the block."""
-    token = _bound.set(dict(operators))
+    functions: Mapping[str, Any] = operators
+    token = _bound.set(dict(functions))
     try:
         yield
     finally:

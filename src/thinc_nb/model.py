@@ -13,7 +13,7 @@ from typing_extensions import Self, TypeVar
 
 from . import _tree, _update, serialize
 from ._node import NodeData
-from ._operators import apply_operator, define_operators
+from ._operators import HasName, apply_operator, define_operators
 from ._parameters import Parameter, lay_out
 from ._pydantic import AcceptsInstances
 from ._summary import ShowsItself
@@ -384,7 +384,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
     # Operators
 
     @classmethod
-    def define_operators(cls, operators: Mapping[str, Callable[..., Any]]) -> _GeneratorContextManager[None]:
+    def define_operators(cls, operators: Mapping[str, Callable[..., Any] | HasName]) -> _GeneratorContextManager[None]:
         """Bind functions of two models to operators inside a ``with`` block: ``{">>": chain, "|": concatenate}``.
 
         All of ``+ - * @ / // % ** << >> & ^ |``. An inner block replaces all bindings of an outer one until it ends.
@@ -477,11 +477,20 @@ if TYPE_CHECKING:
     class Endo(Model[_Dom, Any, NI_co, NO_co], Generic[_Dom, NI_co, NO_co]):
         """Gives what it is given: Dropout, LayerNorm, with_padded ..."""
 
+    class Through(Model[Any, Any, NI_co, NO_co], Generic[_Dom, NI_co, NO_co]):
+        """Gives what it is given, too, and stands after layers of which nothing is known: Dropout, noop."""
+
     class FromList(Model[Sequence[ArrayXd], Any, NI_co, NO_co], Generic[NI_co, NO_co]):
         """Gives one array, of the type of those in the list that it is given: list2array."""
 
     class OverSeq(Model[Ragged | Padded | Sequence[_A] | _A, Any, NI_co, NO_co], Generic[_A, _B, NI_co, NO_co]):
         """A layer from array _A to array _B, lifted over lists, Ragged and Padded: with_array."""
+
+    class AtItem(Model[tuple[Any, ...], tuple[Any, ...], Any, Any], Generic[_A, _B]):
+        """A layer from _A to _B, on one item of a tuple: with_getitem."""
+
+    class ByIndex(Model[_A, _A, Any, Any], Generic[_A]):
+        """Gives a part of an array, which may have fewer axes: array_getitem."""
 
 
 # At the end: switching contracts on exchanges methods of Model.

@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
 from ..types import ArrayXd, FloatsXd, IntsXd
 from ._checks import wrong_type
-from ._typing import ArrT
+
+if TYPE_CHECKING:
+    from ..model import ByIndex
 
 AxisIndex: TypeAlias = int | slice | Sequence[int]
 Index: TypeAlias = AxisIndex | tuple[AxisIndex, ...]
 
 
-def array_getitem(index: Index) -> Model[ArrT, ArrT]:
+def array_getitem(index: Index) -> ByIndex[ArrayXd]:
     """Y = X[index]: an integer, a slice, a list of integers, or a tuple of these, one for each axis."""
-    return _getitem("array-getitem", index)
+    part: ByIndex[ArrayXd] = _getitem("array-getitem", index)
+    return part
 
 
-def floats_getitem(index: Index) -> Model[FloatsXd, FloatsXd]:
+def floats_getitem(index: Index) -> ByIndex[FloatsXd]:
     """`array_getitem` for floats."""
-    return _getitem("floats-getitem", index)
+    part: ByIndex[FloatsXd] = _getitem("floats-getitem", index)
+    return part
 
 
-def ints_getitem(index: Index) -> Model[IntsXd, IntsXd]:
+def ints_getitem(index: Index) -> ByIndex[IntsXd]:
     """`array_getitem` for integers."""
-    return _getitem("ints-getitem", index)
+    part: ByIndex[IntsXd] = _getitem("ints-getitem", index)
+    return part
 
 
-def _getitem(name: str, index: Index) -> Model[Any, Any]:
+def _getitem(name: str, index: Index) -> Any:
     return Model(name, forward, attrs={"index": index})
 
 

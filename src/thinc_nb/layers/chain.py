@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from typing_extensions import TypeVar
 
 from ..fusion._plan import chain_plan
 from ..model import Model
 from ..util import get_width
+
+if TYPE_CHECKING:
+    from ..model import Through
 
 A = TypeVar("A", default=Any)
 B = TypeVar("B", default=Any)
@@ -18,12 +21,32 @@ D = TypeVar("D", default=Any)
 E = TypeVar("E", default=Any)
 
 
+# Two for each number of layers: pyright takes the members of a union one by one only where it has a choice. A chain
+# that ends with a layer that gives what it gets gives what comes before.
 @overload
-def chain(layer1: Model[A, B], layer2: Model[B, C], /) -> Model[A, C]: ...
+def chain(layer1: Model[A, B], layer2: Through[Any, Any, Any]) -> Model[A, B]: ...
+@overload
+def chain(layer1: Model[A, B], layer2: Model[B, C]) -> Model[A, C]: ...
+@overload
+def chain(layer1: Model[A, B], layer2: Model[B, C], layer3: Through[Any, Any, Any], /) -> Model[A, C]: ...
 @overload
 def chain(layer1: Model[A, B], layer2: Model[B, C], layer3: Model[C, D], /) -> Model[A, D]: ...
 @overload
+def chain(
+    layer1: Model[A, B], layer2: Model[B, C], layer3: Model[C, D], layer4: Through[Any, Any, Any], /
+) -> Model[A, D]: ...
+@overload
 def chain(layer1: Model[A, B], layer2: Model[B, C], layer3: Model[C, D], layer4: Model[D, E], /) -> Model[A, E]: ...
+@overload
+def chain(
+    layer1: Model[A, B],
+    layer2: Model[B, C],
+    layer3: Model[C, D],
+    layer4: Model[D, E],
+    layer5: Through[Any, Any, Any],
+    /,
+    *layers: Model[Any, Any],
+) -> Model[A, Any]: ...
 @overload
 def chain(
     layer1: Model[A, B],

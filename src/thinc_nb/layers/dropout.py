@@ -11,12 +11,12 @@ from ..types import N, Padded, Ragged
 from ._typing import AnySeq
 
 if TYPE_CHECKING:
-    from ..model import Endo
+    from ..model import Through
     from ..types import ArrayXd, ListXd
     from ._typing import AnySeq
 
 
-def Dropout(rate: float = 0.0) -> Endo[AnySeq, N, N]:
+def Dropout(rate: float = 0.0) -> Through[AnySeq, N, N]:
     """In training, set values to zero with the chance `rate` and scale the others by 1 / (1 - rate).
 
     X, an array of any shape, a list of arrays, Ragged or Padded → the same. Without training, with a rate of 0, or
@@ -24,7 +24,7 @@ def Dropout(rate: float = 0.0) -> Endo[AnySeq, N, N]:
     Source: Srivastava et al., 2014.
     """
     model: Any = Model("dropout", forward, attrs={"dropout_rate": rate, "is_enabled": True})
-    dropout: Endo[AnySeq, N, N] = model
+    dropout: Through[AnySeq, N, N] = model
     return dropout
 
 

@@ -9,13 +9,13 @@ from ..model import Model
 from ..types import N
 
 if TYPE_CHECKING:
-    from ..model import Endo
+    from ..model import Through
 
 
-def noop(*layers: Model[Any, Any]) -> Endo[Any, N, N]:
+def noop(*layers: Model[Any, Any]) -> Through[Any, N, N]:
     """Give back X. Layers are kept as children, in which they are saved and updated, but they do not run."""
     model: Any = Model("noop", forward, layers=layers)
-    nothing: Endo[Any, N, N] = model
+    nothing: Through[Any, N, N] = model
     return nothing
 
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import TypeVar
 
 from .._described import described
 from ..errors import InputIndexError
 from ..model import Model
 
+if TYPE_CHECKING:
+    from ..model import AtItem
 
-def with_getitem(idx: int, layer: Model[Any, Any]) -> Model[tuple[Any, ...], tuple[Any, ...]]:
+A = TypeVar("A", default=Any)
+B = TypeVar("B", default=Any)
+
+
+def with_getitem(idx: int, layer: Model[A, B]) -> AtItem[A, B]:
     """Run a layer on item `idx` of a tuple; the others stay as they are."""
-    return Model(f"with_getitem({layer.name})", forward, init=init, layers=[layer], attrs={"idx": idx})
+    model: Any = Model(f"with_getitem({layer.name})", forward, init=init, layers=[layer], attrs={"idx": idx})
+    on_item: AtItem[A, B] = model
+    return on_item
 
 
 def forward(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from mypy.checker import TypeChecker
 from mypy.expandtype import expand_type
 from mypy.maptype import map_instance_to_supertype
-from mypy.nodes import ARG_STAR, CallExpr, Expression, NameExpr, Node, RefExpr, TempNode
+from mypy.nodes import ARG_STAR, CallExpr, Expression, MemberExpr, NameExpr, Node, RefExpr, TempNode
 from mypy.subtypes import is_subtype
 from mypy.types import (
     CallableType,
@@ -23,9 +23,10 @@ from mypy.types import (
 )
 
 from . import rules, sizes
-from .facts import facts_of, int_value
+from .facts import facts_of, int_value, source_of_name
 from .layers import (
     Argument,
+    Label,
     Layer,
     Report,
     as_model,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 # The name under which a call is checked against the signature itself: one that has no hook.
 _CHECKED: Final = "thinc_nb.mypy.checked"
+_MAX_PARTIALS: Final = 8
 _AT_LEAST_TWO: Final = frozenset({"chain", "add", "tuplify"})
 
 
@@ -57,7 +59,7 @@ def result_of(
     default: Type,
     *,
     is_checked: bool = False,
-    labels: Sequence[rules.Label] | None = None,
+    labels: Sequence[Label] | None = None,
 ) -> Type:
     """The type of what a call gives; its widths are kept beside the expression. is_checked: mypy has seen the types."""
     match treatment.way:
@@ -88,9 +90,9 @@ def _node(report: Report) -> Node:
 
 
 def _combined(
-    treatment: Treatment, report: Report, arguments: Sequence[Argument], labels: Sequence[rules.Label] | None
+    treatment: Treatment, report: Report, arguments: Sequence[Argument], labels: Sequence[Label] | None
 ) -> Type:
-    layers = read_layers(report, arguments)
+    layers = read_layers(report, _in_order(treatment, arguments))
     if layers is None:
         return report.any_model()
     if len(layers) < 2 and not any(layer.is_starred for layer in layers):
@@ -98,6 +100,18 @@ def _combined(
             report.fail(f"needs at least two layers, got {len(layers)}", report.context, LAYER_CALL)
         return _made(report, layers[0] if layers else None)
     return _made(report, rules.VARIADIC[treatment.rule](report, layers, labels))
+
+
+def _in_order(treatment: Treatment, arguments: Sequence[Argument]) -> Sequence[Argument]:
+    """Arguments as they follow each other, where a combinator gets some by keyword."""
+    if not any(argument.name for argument in arguments):
+        return arguments
+    names = treatment.callee.items[0].arg_names
+    ordered = [argument for argument in arguments if argument.name is None]
+    keywords = [argument for argument in arguments if argument.name in names and argument.name is not None]
+    for argument in sorted(keywords, key=lambda argument: names.index(argument.name)):
+        ordered.insert(names.index(argument.name), argument)
+    return ordered
 
 
 def _marked(treatment: Treatment, report: Report, arguments: Sequence[Argument], default: Type) -> Type:
@@ -216,7 +230,8 @@ def _is_none_type(typ: Type) -> bool:
 def _complain(report: Report, wanted: Instance, layer: Layer, name: str | None) -> bool:
     """Say which layer does not fit, if that is what is wrong."""
     takes, gives = map(_without_variables, map_instance_to_supertype(wanted, type_info(report.api, MODEL)).args[:2])
-    if layer.kind != "plain" or (is_subtype(takes, layer.takes) and is_subtype(layer.gives, gives)):
+    is_plain = layer.kind in ("plain", "at_item", "by_index")
+    if not is_plain or (is_subtype(takes, layer.takes) and is_subtype(layer.gives, gives)):
         return False
     report.fail(
         f"the layer inside must take {report.type_name(takes)} and output {report.type_name(gives)}, "
@@ -263,15 +278,23 @@ def called_reduce(api: TypeChecker, ctx: FunctionContext, treatment: Treatment) 
 def called_partial(api: TypeChecker, ctx: MethodContext, treatments: Treatments) -> Type:
     """``partial(chain, first)(second)``: where the partial is in sight."""
     call = ctx.context
-    made = _partial_call(api, call.callee) if isinstance(call, CallExpr) else None
-    treatment = treatments.of_expression(made.args[0], api) if made is not None and made.args else None
-    if made is None or treatment is None or not isinstance(call, CallExpr):
+    if not isinstance(call, CallExpr):
         return ctx.default_return_type
-    before = list(zip(made.args, made.arg_kinds, made.arg_names, strict=True))[1:]
-    now = list(zip(call.args, call.arg_kinds, call.arg_names, strict=True))
-    replaced = {name for _, _, name in now if name is not None}
+    given = list(zip(call.args, call.arg_kinds, call.arg_names, strict=True))
+    callee: Expression = call.callee
+    for _ in range(_MAX_PARTIALS):
+        made = _partial_call(api, callee)
+        if made is None:
+            break
+        replaced = {name for _, _, name in given if name is not None}
+        before = list(zip(made.args, made.arg_kinds, made.arg_names, strict=True))[1:]
+        given = [*(b for b in before if b[2] is None or b[2] not in replaced), *given]
+        callee = made.args[0]
+    treatment = treatments.of_expression(callee, api)
+    if treatment is None or callee is call.callee:
+        return ctx.default_return_type
     arguments = []
-    for expr, kind, name in [*(b for b in before if b[2] is None or b[2] not in replaced), *now]:
+    for expr, kind, name in given:
         typ = api.lookup_type_or_none(expr)
         if typ is None:
             return ctx.default_return_type
@@ -281,6 +304,7 @@ def called_partial(api: TypeChecker, ctx: MethodContext, treatments: Treatments)
 
 
 def _partial_call(api: TypeChecker, callee: Expression) -> CallExpr | None:
-    value = facts_of(api).assigned(callee.node) if isinstance(callee, NameExpr) else callee
-    is_partial = isinstance(value, CallExpr) and isinstance(value.callee, RefExpr) and value.callee.fullname == PARTIAL
-    return value if is_partial and isinstance(value, CallExpr) else None
+    value = source_of_name(callee, api) if isinstance(callee, (NameExpr, MemberExpr)) else callee
+    if not isinstance(value, CallExpr) or not isinstance(value.callee, RefExpr) or not value.args:
+        return None
+    return value if value.callee.fullname == PARTIAL else None

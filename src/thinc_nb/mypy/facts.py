@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from mypy.checker import TypeChecker
 from mypy.nodes import (
     ARG_STAR,
+    MDEF,
+    AssignmentExpr,
     AssignmentStmt,
     CallExpr,
     Decorator,
+    DictExpr,
     Expression,
     FuncItem,
     IntExpr,
@@ -35,8 +38,7 @@ from mypy.nodes import (
     Var,
     WithStmt,
 )
-from mypy.types import CallableType, Instance, LiteralType, Type, get_proper_type
-from typing_extensions import TypeIs
+from mypy.types import CallableType, Instance, LiteralType, Type, TypeType, TypeVarType, get_proper_type
 
 from mypy import nodes
 
@@ -118,13 +120,19 @@ class Facts:
 
     def __init__(self, tree: MypyFile) -> None:
         self.defs = tree.defs
+        self.imports = tree.imports
         self.kept = Kept()
         self._prefix = f"{tree.fullname}."
         self.scopes: dict[Node, Scope] = {}
         self.widths: dict[Node, tuple[Dim, Dim]] = {}
         self._uses: Counter[Var] = Counter()
         self._starred_uses: Counter[Var] = Counter()
+        self._table_uses: Counter[str] = Counter()
+        self._named: Counter[str] = Counter()
         self._assigned: dict[Var, Expression | None] = {}
+        self._attributes: dict[Var, Expression] = {}
+        self._attribute_writes: Counter[str] = Counter()
+        self._sets_attributes = False
         self._scope = Scope()
         self._binds_elsewhere = False
         # By the name of the class: a match statement would take most of the plugin's time.
@@ -135,6 +143,7 @@ class Facts:
             "CallExpr": self._note_call,
             "Decorator": self._visit_decorated,
             "DelStmt": lambda node: self._forget(node.expr),
+            "DictExpr": self._note_dictionary,
             "DictionaryComprehension": lambda node: self._forget(node.indices),
             "ForStmt": lambda node: self._forget(node.index),
             "FuncDef": self._visit_function,
@@ -160,6 +169,7 @@ class Facts:
             except RecursionError:  # an expression of thousands of parts: what was not seen may say otherwise
                 self.scopes.clear()
                 self._assigned.clear()
+                self._attributes.clear()
 
     def assigned(self, node: object) -> Expression | None:
         """What is assigned to a variable of this file, if that happens in one place."""
@@ -168,12 +178,29 @@ class Facts:
         self._read()
         return self._assigned.get(node)
 
+    def attribute(self, node: object) -> Expression | None:
+        """What is assigned to an attribute of a class in this file, if nothing else is to any attribute of that name.
+
+        One with an annotation may hold all that this says: that is what it was annotated for.
+        """
+        if not isinstance(node, Var) or not node.info or not node.info.fullname.startswith(self._prefix):
+            return None
+        self._read()
+        is_certain = self._attribute_writes[node.name] == 1 and not self._sets_attributes
+        return self._attributes.get(node) if is_certain else None
+
     def constant_items(self, node: object) -> Expression | None:
         """The tuple that a name stands for; the list too, if only starred arguments use it: lists may be changed."""
-        value = self.assigned(node)
+        value = self.assigned(node) or self.attribute(node)
         if isinstance(value, ListExpr) and isinstance(node, Var):
-            return value if self._uses[node] == self._starred_uses[node] else None
+            starred = self._starred_uses[node]  # none of an attribute, whose uses are not counted
+            return value if starred and self._uses[node] == starred else None
         return value if isinstance(value, TupleExpr) else None
+
+    def is_constant_table(self, name: str) -> bool:
+        """Whether a dictionary of this name is only used where operators are defined: dictionaries may be changed."""
+        self._read()
+        return self._named[name] == self._table_uses[name]
 
     def scope(self, node: Node) -> Scope | None:
         """Which operators are bound around an operation; None if that is not known."""
@@ -206,7 +233,7 @@ class Facts:
     def _note_assignment(self, node: AssignmentStmt) -> None:
         if not (isinstance(node.rvalue, TempNode) and node.rvalue.no_rhs):
             for target in node.lvalues:
-                self._bind(target, node.rvalue)
+                self._bind(target, node.rvalue, is_annotated=node.unanalyzed_type is not None and not node.is_final_def)
 
     def _note_operator_assignment(self, node: OperatorAssignmentStmt) -> None:
         # mypy checks a >>= b as an operation that is not in the tree.
@@ -218,17 +245,34 @@ class Facts:
             self.scopes[node] = self._scope
 
     def _note_name(self, node: NameExpr) -> None:
+        self._named[node.name] += 1
         if isinstance(node.node, Var):
             self._uses[node.node] += 1
 
     def _note_member(self, node: MemberExpr) -> None:
+        self._named[node.name] += 1
         if node.name == DEFINE_OPERATORS:
             self._binds_elsewhere = True
+        elif node.name == "__dict__":
+            self._sets_attributes = True
+
+    def _note_dictionary(self, node: DictExpr) -> None:
+        for key, value in node.items:
+            if key is None:
+                self._note_table(value)
+
+    def _note_table(self, expr: Expression) -> None:
+        if isinstance(expr, (NameExpr, MemberExpr)):
+            self._table_uses[expr.name] += 1
 
     def _note_call(self, call: CallExpr) -> None:
+        if _is_define_operators(call) and call.args:
+            self._note_table(call.args[0])
         if ARG_STAR not in call.arg_kinds and len(call.args) not in (2, 3):
             return
-        is_reduce = isinstance(call.callee, RefExpr) and call.callee.fullname in REDUCE
+        name = call.callee.fullname if isinstance(call.callee, RefExpr) else ""
+        self._sets_attributes |= name == "builtins.setattr"
+        is_reduce = name in REDUCE
         for arg, kind in zip(call.args, call.arg_kinds, strict=True):
             if isinstance(arg, NameExpr) and isinstance(arg.node, Var) and (kind == ARG_STAR or is_reduce):
                 self._starred_uses[arg.node] += 1
@@ -268,16 +312,22 @@ class Facts:
         """Enter the context of a with statement. One that is not known may bind operators."""
         block = self.assigned(item.node) if isinstance(item, NameExpr) else item
         if block is not None and _is_define_operators(block):
+            self._note_call(block)
             self._walk(block.args)
             self._scope = Scope(block.args[0] if block.args else None)
         else:
             self._walk(item)
             self._scope = self._scope._replace(is_certain=False)
 
-    def _bind(self, target: Expression, value: Expression) -> None:
+    def _bind(self, target: Expression, value: Expression, *, is_annotated: bool = False) -> None:
         if isinstance(target, NameExpr):
             if isinstance(target.node, Var):
                 self._assigned[target.node] = None if target.node in self._assigned else value
+                if target.kind == MDEF:
+                    self._bind_attribute(target.name, target.node, None if is_annotated else value)
+        elif isinstance(target, MemberExpr):
+            self._walk(target.expr)
+            self._bind_attribute(target.name, target.node, None if is_annotated else value)
         elif isinstance(target, (TupleExpr, ListExpr)):
             items = value.items if isinstance(value, (TupleExpr, ListExpr)) else []
             if len(items) == len(target.items) and not any(isinstance(e, StarExpr) for e in [*items, *target.items]):
@@ -288,15 +338,23 @@ class Facts:
         else:
             self._walk(target)
 
+    def _bind_attribute(self, name: str, node: object, value: Expression | None) -> None:
+        self._attribute_writes[name] += 1
+        if isinstance(node, Var) and value is not None:
+            self._attributes[node] = value
+
     def _forget(self, target: Any) -> None:
         """A name gets values that cannot be told."""
         for name in _names(target):
-            if isinstance(name.node, Var):
+            if isinstance(name, MemberExpr):
+                self._attribute_writes[name.name] += 2
+            elif isinstance(name.node, Var):
                 self._assigned[name.node] = None
+                self._attribute_writes[name.name] += 2 if name.kind == MDEF else 0
 
 
-def _names(target: Any) -> Iterator[NameExpr]:
-    if isinstance(target, NameExpr):
+def _names(target: Any) -> Iterator[NameExpr | MemberExpr]:
+    if isinstance(target, (NameExpr, MemberExpr)):
         yield target
     elif isinstance(target, (TupleExpr, ListExpr)):
         for item in target.items:
@@ -308,7 +366,7 @@ def _names(target: Any) -> Iterator[NameExpr]:
         yield from _names(target.expr)
 
 
-def _is_define_operators(expr: Expression) -> TypeIs[CallExpr]:
+def _is_define_operators(expr: Expression) -> TypeGuard[CallExpr]:
     return isinstance(expr, CallExpr) and isinstance(expr.callee, MemberExpr) and expr.callee.name == DEFINE_OPERATORS
 
 
@@ -323,7 +381,11 @@ def facts_of(api: TypeChecker) -> Facts:
     if known is None or known.defs is not tree.defs:
         if len(_facts) >= _KEPT:
             _facts.clear()
-        known = _facts[tree] = Facts(tree)
+        new = _facts[tree] = Facts(tree)
+        if known is not None and known.imports is tree.imports:
+            # Not read anew: the daemon checks parts of the tree once more, and only their widths are found again.
+            new.widths = known.widths
+        return new
     return known
 
 
@@ -334,6 +396,8 @@ def int_value(expr: Expression | None, api: TypeChecker, depth: int = 0) -> int 
     match expr:
         case IntExpr():
             return expr.value
+        case AssignmentExpr():
+            return int_value(expr.value, api, depth + 1)
         case UnaryExpr() if expr.op == "-":
             value = int_value(expr.expr, api, depth + 1)
             return None if value is None else -value
@@ -341,7 +405,8 @@ def int_value(expr: Expression | None, api: TypeChecker, depth: int = 0) -> int 
             return _calculated(expr.op, int_value(expr.left, api, depth + 1), int_value(expr.right, api, depth + 1))
         case RefExpr():
             return _named_value(expr, api, depth)
-    return None
+    typ = get_proper_type(api.lookup_type_or_none(expr))
+    return typ.value if isinstance(typ, LiteralType) and type(typ.value) is int else None
 
 
 def _named_value(expr: RefExpr, api: TypeChecker, depth: int) -> int | None:
@@ -351,10 +416,28 @@ def _named_value(expr: RefExpr, api: TypeChecker, depth: int) -> int | None:
     typ = get_proper_type(api.lookup_type_or_none(expr))
     if isinstance(typ, Instance):
         # Of a Final; mypy forgets the value of other variables.
-        typ = typ.last_known_value if isinstance(expr.node, Var) and expr.node.is_final else None
+        typ = typ.last_known_value if isinstance(node, Var) and node.is_final else None
     if isinstance(typ, LiteralType) and type(typ.value) is int:
         return typ.value
-    return int_value(facts_of(api).assigned(expr.node), api, depth + 1) if isinstance(expr, NameExpr) else None
+    return int_value(source_of_name(expr, api), api, depth + 1)
+
+
+def source_of_name(expr: Expression, api: TypeChecker) -> Expression | None:
+    """What is assigned to a name, or to an attribute, if that happens in one place."""
+    if isinstance(expr, NameExpr):
+        return facts_of(api).assigned(expr.node)
+    if isinstance(expr, MemberExpr):
+        return facts_of(api).attribute(_attribute(expr, api))
+    return None
+
+
+def items_of_name(expr: Expression, api: TypeChecker) -> Expression | None:
+    """The tuple or list that a name or an attribute stands for, if it is certain to."""
+    if isinstance(expr, NameExpr):
+        return facts_of(api).constant_items(expr.node)
+    if isinstance(expr, MemberExpr):
+        return facts_of(api).constant_items(_attribute(expr, api))
+    return None
 
 
 def _attribute(expr: MemberExpr, api: TypeChecker) -> object:
@@ -362,6 +445,10 @@ def _attribute(expr: MemberExpr, api: TypeChecker) -> object:
     owner = get_proper_type(api.lookup_type_or_none(expr.expr))
     if isinstance(owner, CallableType) and owner.is_type_obj():
         owner = get_proper_type(owner.ret_type)
+    if isinstance(owner, TypeType):
+        owner = owner.item
+    if isinstance(owner, TypeVarType):
+        owner = get_proper_type(owner.upper_bound)
     symbol = owner.type.get(expr.name) if isinstance(owner, Instance) else None
     return None if symbol is None else symbol.node
 

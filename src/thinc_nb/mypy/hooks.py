@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from mypy.checker import TypeChecker
-from mypy.nodes import ARG_STAR, CallExpr, Expression, MypyFile, RefExpr
+from mypy.nodes import ARG_NAMED, ARG_OPT, ARG_POS, ARG_STAR, CallExpr, Expression, MypyFile, RefExpr
 from mypy.options import Options
 from mypy.plugin import (
     CheckerPluginInterface,
@@ -31,9 +31,11 @@ from .signatures import Arguments, with_widths
 from .treatments import Treatment, Treatments
 
 _KEPT: Final = 4096
+_NOBODY: Final = "_"
 _PASSED_OVER: Final = suppress(Exception)
 _ContextT = TypeVar("_ContextT", FunctionSigContext, FunctionContext, MethodContext)
 _ResultT = TypeVar("_ResultT")
+_HookT = TypeVar("_HookT")
 
 
 class ThincNbPlugin(Plugin):
@@ -44,6 +46,7 @@ class ThincNbPlugin(Plugin):
         self._treatments = Treatments(self.lookup_fully_qualified)
         # mypy asks several times at each call: answers are kept until it reads a file.
         self._hooks: dict[str, Callable[[FunctionContext], Type] | None] = {}
+        self._method_hooks: dict[str, Callable[[MethodContext], Type] | None] = {}
         self._signature_hooks: dict[str, Callable[[FunctionSigContext], FunctionLike] | None] = {}
         self._opened: dict[int, tuple[FunctionLike, FunctionLike]] = {}
 
@@ -54,49 +57,65 @@ class ThincNbPlugin(Plugin):
     def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
         """No more dependencies; but mypy has read a file, so what was kept may be old."""
         self._treatments.forget()
-        for kept in (self._hooks, self._signature_hooks, self._opened):
+        for kept in (self._hooks, self._method_hooks, self._signature_hooks, self._opened):
             kept.clear()
         return []
 
     def get_function_signature_hook(self, fullname: str) -> Callable[[FunctionSigContext], FunctionLike] | None:
         """Combinators take anything here: their rules report what does not fit, once and readably."""
-        if fullname in self._signature_hooks:
-            return self._signature_hooks[fullname]
-        hook: Callable[[FunctionSigContext], FunctionLike] | None = None
-        if fullname in REDUCE:
-            hook = _guarded(self._reduce_signature, _default_signature)
-        elif "." not in fullname:  # a name inside a function
-            hook = _guarded(self._local_signature, _default_signature)
-        elif (treatment := self._treatments.of(fullname)) is not None and treatment.is_open:
-            hook = _guarded(partial(self._open, treatment), _default_signature)
-        if "." not in fullname or self._treatments.is_settled(fullname):
-            self._signature_hooks[fullname] = hook
-        return hook
+        return self._found(fullname, self._signature_hooks, self._signature_hook)
 
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
         """The result of a call."""
-        if fullname in self._hooks:
-            return self._hooks[fullname]
-        hook: Callable[[FunctionContext], Type] | None = None
-        if fullname in REDUCE:
-            hook = _guarded(self._reduce, _default_result)
-        elif "." not in fullname:
-            hook = _guarded(self._local, _default_result)
-        elif (treatment := self._treatments.of(fullname)) is not None:
-            hook = _guarded(partial(_call, treatment), _default_result)
-        if "." not in fullname or self._treatments.is_settled(fullname):
-            self._hooks[fullname] = hook
-        return hook
+        return self._found(fullname, self._hooks, self._function_hook)
 
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
-        """The result of an operator between models, and of calling a partial."""
+        """The result of an operator between models, of calling a partial, and of a method that makes a model."""
+        return self._found(fullname, self._method_hooks, self._method_hook)
+
+    def _found(
+        self, fullname: str, kept: dict[str, _HookT | None], find: Callable[[str], _HookT | None]
+    ) -> _HookT | None:
+        if fullname in kept:
+            return kept[fullname]
+        hook: _HookT | None = None
+        with nullcontext() if self.options.show_traceback else _PASSED_OVER:
+            hook = find(fullname)
+            if "." not in fullname or self._treatments.is_settled(fullname):
+                kept[fullname] = hook
+        return hook
+
+    def _signature_hook(self, fullname: str) -> Callable[[FunctionSigContext], FunctionLike] | None:
+        if fullname in REDUCE:
+            return _guarded(self._reduce_signature, _default_signature)
+        if "." not in fullname:  # a name inside a function
+            return _guarded(self._local_signature, _default_signature)
+        treatment = self._treatments.of(fullname)
+        if treatment is None or not treatment.is_open:
+            return None
+        return _guarded(partial(self._open, treatment), _default_signature)
+
+    def _function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
+        if fullname in REDUCE:
+            return _guarded(self._reduce, _default_result)
+        if "." not in fullname:
+            return _guarded(self._local, _default_result)
+        treatment = self._treatments.of(fullname)
+        return None if treatment is None else _guarded(partial(_call, treatment), _default_result)
+
+    def _method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
         if fullname == PARTIAL_CALL:
             return _guarded(self._partial, _default_result)
         name, _, method = fullname.rpartition(".")
-        symbol = OPERATORS.get(method)
-        if symbol is None or name != MODEL:
+        if name == MODEL and (symbol := OPERATORS.get(method)) is not None:
+            return _guarded(partial(self._operation, symbol), _default_result)
+        treatment = self._treatments.of(fullname)
+        if treatment is None or treatment.way not in ("marked", "widths"):
             return None
-        return _guarded(lambda ctx: operation(_checker(ctx), ctx, symbol, self._treatments), _default_result)
+        return _guarded(partial(_call, treatment), _default_result)
+
+    def _operation(self, symbol: str, ctx: MethodContext) -> Type:
+        return operation(_checker(ctx), ctx, symbol, self._treatments)
 
     def _local_signature(self, ctx: FunctionSigContext) -> FunctionLike:
         treatment = self._treatments.of_type(ctx.default_signature)
@@ -139,7 +158,7 @@ class ThincNbPlugin(Plugin):
         return treatment is not None and treatment.is_variadic
 
 
-def _call(treatment: Treatment, ctx: FunctionContext) -> Type:
+def _call(treatment: Treatment, ctx: FunctionContext | MethodContext) -> Type:
     if isinstance(ctx.context, CallExpr) and _is_partial(ctx.context.callee):
         return ctx.default_return_type  # mypy checks the arguments of a partial as a call
     api = _checker(ctx)
@@ -165,10 +184,18 @@ def _is_partial(callee: Expression) -> bool:
 def _opened(ctx: FunctionSigContext, treatment: Treatment) -> FunctionLike:
     signature = ctx.default_signature
     if treatment.is_variadic:
+        first = treatment.callee.items[0]
+        if treatment.is_overloaded and signature.arg_names != first.arg_names:
+            # The first stands for all: a call that fits several is worked out as many times.
+            return signature.copy_modified(
+                arg_types=[_anything(ctx.api)], arg_kinds=[ARG_NAMED], arg_names=[_NOBODY], variables=[]
+            )
+        kinds = zip(first.arg_names, first.arg_kinds, strict=True)
+        names = [name for name, kind in kinds if name is not None and kind is ARG_POS]
         return signature.copy_modified(
-            arg_types=[_anything(ctx.api)],
-            arg_kinds=[ARG_STAR],
-            arg_names=[None],
+            arg_types=[_anything(ctx.api)] * (len(names) + 1),
+            arg_kinds=[*[ARG_OPT] * len(names), ARG_STAR],
+            arg_names=[*names, None],
             variables=[],
             ret_type=_any_model(ctx.api),
         )

@@ -42,12 +42,12 @@ from mypy.types import (
     get_proper_type,
 )
 
-from .facts import facts_of
+from .facts import facts_of, items_of_name, source_of_name
 from .messages import LAYER_CALL, source_of, type_name
-from .names import ENDO, FROM_LIST, MODEL, OVER_SEQ
+from .names import AT_ITEM, BY_INDEX, ENDO, FROM_LIST, MODEL, OVER_SEQ, THROUGH
 from .widths import Dim, read_width, width_type
 
-Kind: TypeAlias = Literal["plain", "endo", "seq", "items", "unknown"]
+Kind: TypeAlias = Literal["plain", "endo", "seq", "items", "unknown", "at_item", "by_index"]
 
 _SELF_METHODS = frozenset({"initialize", "copy"})
 
@@ -76,17 +76,30 @@ class Source(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A layer. An "endo" gives what it takes; "items" one of a list that it takes; a "seq" is lifted over sequences."""
+    """A layer. An "endo" gives what it takes; "items" one of a list that it takes; a "seq" is lifted over sequences.
+
+    "at_item" changes one item of a tuple; "by_index" gives a part of an array. `widths` says which.
+    """
 
     node: Context
     text: Source | str
     kind: Kind
     takes: Type
     gives: Type
-    rows: tuple[Type, Type] | None = None  # of a seq: the arrays that it takes and gives
+    rows: tuple[Type, Type] | None = None  # what a seq takes and gives of arrays, an at_item of items
     nI: Dim = None
     nO: Dim = None
     is_starred: bool = False  # any number of them
+
+
+class Label(NamedTuple):
+    """How messages name a layer of a call."""
+
+    number: int
+    text: Source | str
+
+    def __str__(self) -> str:
+        return f'layer {self.number} "{self.text}"'
 
 
 class Report:
@@ -116,6 +129,10 @@ class Report:
             return Instance(type_info(self.api, OVER_SEQ), [*layer.rows, *widths])
         if layer.kind == "items":
             return Instance(type_info(self.api, FROM_LIST), widths)
+        if layer.kind == "at_item" and layer.rows is not None:
+            return Instance(type_info(self.api, AT_ITEM), list(layer.rows))
+        if layer.kind == "by_index":
+            return Instance(type_info(self.api, BY_INDEX), [layer.takes])
         return Instance(type_info(self.api, MODEL), [layer.takes, layer.gives, *widths])
 
     def width(self, dim: Dim) -> Type:
@@ -206,8 +223,8 @@ def written_items(api: TypeChecker, argument: Argument) -> list[Argument] | None
     """The items of a tuple, or of a list that is written out, here or where its name got its only value."""
     expr, t = argument.expr, get_proper_type(argument.typ)
     written: Expression | None = expr
-    if isinstance(expr, NameExpr):
-        written = facts_of(api).constant_items(expr.node)
+    if isinstance(expr, (NameExpr, MemberExpr)):
+        written = items_of_name(expr, api)
     where = argument.expr if written is not expr else None
     if isinstance(written, (TupleExpr, ListExpr)) and not any(isinstance(item, StarExpr) for item in written.items):
         types = [api.lookup_type_or_none(item) for item in written.items]
@@ -264,12 +281,17 @@ def _model_type(typ: ProperType) -> Instance | None:
 
 def _as_layer(api: TypeChecker, typ: Instance) -> Layer:
     takes, gives = map_instance_to_supertype(typ, type_info(api, MODEL)).args[:2]
-    if typ.type.has_base(ENDO):
-        domain = map_instance_to_supertype(typ, type_info(api, ENDO)).args[0]
-        return Layer(typ, "", "endo", domain, any_type())
+    for name in (ENDO, THROUGH):
+        if typ.type.has_base(name):
+            return Layer(typ, "", "endo", map_instance_to_supertype(typ, type_info(api, name)).args[0], any_type())
     if typ.type.has_base(OVER_SEQ):
         rows = map_instance_to_supertype(typ, type_info(api, OVER_SEQ)).args
         return Layer(typ, "", "seq", takes, any_type(), (rows[0], rows[1]))
+    if typ.type.has_base(AT_ITEM):
+        parts = map_instance_to_supertype(typ, type_info(api, AT_ITEM)).args
+        return Layer(typ, "", "at_item", takes, gives, (parts[0], parts[1]))
+    if typ.type.has_base(BY_INDEX):
+        return Layer(typ, "", "by_index", takes, gives)
     return Layer(typ, "", "items" if typ.type.has_base(FROM_LIST) else "plain", takes, gives)
 
 
@@ -305,7 +327,7 @@ def widths_of(api: TypeChecker, node: Node, typ: Type) -> tuple[Dim, Dim]:
         return known
     if isinstance(node, ConditionalExpr):
         return _common(_widths_by_lookup(api, node.if_expr), _widths_by_lookup(api, node.else_expr))
-    if isinstance(node, NameExpr) and (source := facts_of(api).assigned(node.node)) is not None:
+    if isinstance(node, (NameExpr, MemberExpr)) and (source := source_of_name(node, api)) is not None:
         (nI, nO), declared = _widths_by_lookup(api, source), type_widths(typ)
         return declared[0] if nI is None else nI, declared[1] if nO is None else nO
     if isinstance(node, AssignmentExpr):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from mypy.checker import TypeChecker
-from mypy.nodes import ARG_POS, DictExpr, Expression, LambdaExpr, NameExpr, Node, OpExpr, StrExpr, TempNode
+from mypy.nodes import ARG_POS, DictExpr, Expression, LambdaExpr, MemberExpr, NameExpr, Node, OpExpr, StrExpr, TempNode
 from mypy.plugin import MethodContext
 from mypy.types import FunctionLike, Type, get_proper_type
 
 from .calls import result_of
-from .facts import Scope, facts_of
-from .layers import Argument, Report, Source
+from .facts import Scope, facts_of, source_of_name
+from .layers import Argument, Label, Report, Source
 from .messages import LAYER_OPERATOR
-from .rules import Label
 from .treatments import Treatment, Treatments
 
 
@@ -42,8 +41,9 @@ def operation(api: TypeChecker, ctx: MethodContext, symbol: str, treatments: Tre
 
 def _table(api: TypeChecker, operators: Expression, depth: int = 0) -> dict[str, Expression] | None:
     """What each operator is bound to; None if that is not written where we can see it."""
-    if isinstance(operators, NameExpr) and depth < 8:
-        value = facts_of(api).assigned(operators.node)
+    if isinstance(operators, (NameExpr, MemberExpr)) and depth < 8:
+        is_constant = facts_of(api).is_constant_table(operators.name)
+        value = source_of_name(operators, api) if is_constant else None
         return None if value is None else _table(api, value, depth + 1)
     if not isinstance(operators, DictExpr):
         return None

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from mypy.subtypes import is_subtype
 from mypy.types import Instance, TupleType, Type, UnionType, get_proper_type
 
 from .._wording import ADDED, COPIES, SAME_INPUT, fitting_width
-from .layers import Layer, Report, Source, any_type, bounded, is_any
+from . import parts
+from .layers import Label, Layer, Report, any_type, bounded, is_any
 from .messages import LAYER_DIM, LAYER_TYPE, adapter, family
-from .widths import SAME, Dim, Relative, output_width, solve, total, width_words
+from .widths import SAME, Dim, Items, Relative, output_width, solve, total, width_words
 
-__all__ = ["VARIADIC", "add", "chain", "clone", "concatenate", "residual", "tuplify"]
+__all__ = ["VARIADIC", "add", "alike", "chain", "clone", "concatenate", "residual", "tuplify"]
 
 
-class Label(NamedTuple):
-    """How messages name a layer of a call."""
-
-    number: int
-    text: Source | str
-
-    def __str__(self) -> str:
-        return f'layer {self.number} "{self.text}"'
+_POLYMORPHIC: Final = ("endo", "seq", "items")
 
 
 def numbered(layers: Sequence[Layer]) -> list[Label]:
@@ -40,6 +34,10 @@ def output(report: Report, layer: Layer, given: Type) -> Type:
         return given
     if layer.kind == "items":
         return _item(given)
+    if layer.kind == "at_item":
+        return parts.with_item(report, layer, given)
+    if layer.kind == "by_index":
+        return parts.indexed(report, layer, given)
     if layer.kind != "seq" or layer.rows is None:
         return layer.gives
     t = get_proper_type(given)
@@ -102,10 +100,12 @@ def chain(report: Report, layers: Sequence[Layer], labels: Sequence[Label] | Non
 
 def _join(report: Report, first: Layer, second: Layer, before: Label, name: Label) -> tuple[bool, Layer]:
     """Whether the second layer takes what the first gives, and both as one layer."""
-    if first.kind in ("plain", "unknown"):
-        fits = _expect(report, first.gives, second.takes, second, before, name)
+    if first.kind not in _POLYMORPHIC:
+        fits = parts.fits(report, first.gives, second, before, name) and _expect(
+            report, first.gives, second.takes, second, before, name
+        )
         return fits, Layer(report.context, "", "plain", first.takes, output(report, second, first.gives))
-    if second.kind in ("plain", "unknown"):
+    if second.kind not in _POLYMORPHIC:
         return _before_plain(report, first, second, before, name)
     if "items" in (first.kind, second.kind):
         return True, Layer(report.context, "", "plain", first.takes, any_type())
@@ -145,6 +145,8 @@ def _expect(report: Report, given: Type, expected: Type, layer: Layer, before: L
 
 
 def _join_widths(report: Report, first: Layer, second: Layer, before: Label, name: Label) -> tuple[Dim, Dim]:
+    if second.kind in ("at_item", "by_index"):
+        return first.nI, parts.width(report, first, second, before, name)
     if not isinstance(second.nI, int):
         return first.nI, output_width(second.nO, first.nO)
     nI = first.nI
@@ -184,12 +186,15 @@ def tuplify(report: Report, layers: Sequence[Layer], labels: Sequence[Label] | N
     takes = _common_input(report, layers, names)
     if takes is None:
         return None
+    nI = _common_input_width(report, layers, names)
     gives = [output(report, layer, takes) for layer in layers]
     if any(layer.is_starred for layer in layers):
         result: Type = report.api.named_generic_type("builtins.tuple", [any_type()])
+        widths = None
     else:
         result = TupleType(gives, report.api.named_generic_type("builtins.tuple", [any_type()]))
-    return Layer(report.context, "", "plain", takes, result, nI=_common_input_width(report, layers, names))
+        widths = Items(tuple(output_width(layer.nO, nI) for layer in layers))
+    return Layer(report.context, "", "plain", takes, result, nI=nI, nO=widths)
 
 
 def _parallel(report: Report, layers: Sequence[Layer], names: list[Label], width: WidthRule) -> Layer | None:
@@ -349,8 +354,19 @@ def _self_fitting(report: Report, layer: Layer, why: str) -> Layer | None:
     return layer._replace(nI=nI if isinstance(width, Relative) or width is None else width, nO=width)
 
 
+def alike(report: Report, layers: Sequence[Layer], labels: Sequence[Label] | None = None) -> Layer | None:
+    """Outputs of one type; what becomes of their widths is for a user's function to say."""
+    return _parallel(report, layers, list(labels or numbered(layers)), lambda *_: None)
+
+
 WidthRule: TypeAlias = "Callable[[Report, Sequence[Layer], list[Label], list[Dim]], Dim]"
 Rule: TypeAlias = "Callable[[Report, Sequence[Layer], Sequence[Label] | None], Layer | None]"
 
-VARIADIC: Final[dict[str, Rule]] = {"chain": chain, "add": add, "concatenate": concatenate, "tuplify": tuplify}
+VARIADIC: Final[dict[str, Rule]] = {
+    "chain": chain,
+    "add": add,
+    "alike": alike,
+    "concatenate": concatenate,
+    "tuplify": tuplify,
+}
 """The rules for any number of layers, by the name of the combinator."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from mypy.nodes import Expression, NameExpr, TupleExpr
-from mypy.types import CallableType, NoneType, get_proper_type
+from mypy.nodes import Expression, MemberExpr, NameExpr, TupleExpr
+from mypy.types import CallableType, Instance, NoneType, TupleType, get_proper_type
 
-from .facts import facts_of, int_value
+from .facts import int_value, source_of_name
 from .layers import Argument, Report, widths_of
 from .messages import LAYER_DIM
 from .signatures import bound_arguments, widths_by_signature
-from .widths import SAME, Dim, Relative, total
+from .widths import SAME, At, Axes, Dim, Relative, total
 
-OWN: Final = frozenset({"expand_window", "ExtractWindow", "MultiSoftmax", "LSTM", "bidirectional"})
+_WINDOWS: Final = frozenset({"expand_window", "ExtractWindow"})
+_INDEXES: Final = frozenset({"array_getitem", "floats_getitem", "ints_getitem"})
+OWN: Final = _WINDOWS | _INDEXES | {"MultiSoftmax", "LSTM", "bidirectional", "with_getitem"}
 
 
 def widths_of_call(report: Report, name: str, callee: CallableType, arguments: Sequence[Argument]) -> tuple[Dim, Dim]:
@@ -23,7 +25,11 @@ def widths_of_call(report: Report, name: str, callee: CallableType, arguments: S
     if name not in OWN:
         return nI, nO
     bound = {b.name: b.argument for b in bound_arguments(callee, arguments)}
-    if name in ("expand_window", "ExtractWindow"):
+    if name in _INDEXES:
+        return _axes(bound.get("index")), None
+    if name == "with_getitem":
+        return _at_item(report, bound)
+    if name in _WINDOWS:
         default = 1 if name == "expand_window" else 3
         given = bound.get("window_size")
         size = default if given is None else int_value(given.expr, report.api)
@@ -39,9 +45,36 @@ def widths_of_call(report: Report, name: str, callee: CallableType, arguments: S
 
 def _sum_of(report: Report, argument: Argument | None) -> Dim:
     expr: Expression | None = None if argument is None else argument.expr
-    if isinstance(expr, NameExpr):
-        expr = facts_of(report.api).assigned(expr.node)
+    if isinstance(expr, (NameExpr, MemberExpr)):
+        expr = source_of_name(expr, report.api)
     return total(int_value(item, report.api) for item in expr.items) if isinstance(expr, TupleExpr) else None
+
+
+def _axes(argument: Argument | None) -> Axes | None:
+    """What the type of an index says: a number takes an axis away; lists beside each other are one axis."""
+    if argument is None:
+        return None
+    t = get_proper_type(argument.typ)
+    numbers = lists = 0
+    axes = [get_proper_type(item) for item in t.items] if isinstance(t, TupleType) else [t]
+    for axis in axes:
+        name = axis.type.fullname if isinstance(axis, Instance) else ""
+        if name == "builtins.int":
+            numbers += 1
+        elif name == "builtins.list":
+            lists += 1
+        elif name != "builtins.slice":
+            return None
+    return Axes(len(axes), numbers + max(lists - 1, 0))
+
+
+def _at_item(report: Report, bound: dict[str | None, Argument]) -> tuple[Dim, Dim]:
+    idx, layer = bound.get("idx"), bound.get("layer")
+    index = None if idx is None else int_value(idx.expr, report.api)
+    if index is None or layer is None:
+        return None, None
+    nI, nO = widths_of(report.api, layer.expr, layer.typ)
+    return At(index, nI), At(index, nO)
 
 
 def _check_directions(report: Report, bound: dict[str | None, Argument], nO: Dim) -> None:

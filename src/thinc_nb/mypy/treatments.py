@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from mypy.checker import TypeChecker
 from mypy.nodes import Decorator, FuncDef, OverloadedFuncDef, RefExpr, SymbolTableNode, TypeInfo, Var
-from mypy.types import CallableType, FunctionLike, Instance, Overloaded, Type, TypeVarType, get_proper_type
+from mypy.types import CallableType, FunctionLike, Instance, Overloaded, ProperType, Type, TypeVarType, get_proper_type
 
 from .layers import as_model
 from .names import LAYERS, XY_XY, XY_YZ
@@ -45,6 +45,11 @@ class Treatment(NamedTuple):
         return self.way == "variadic"
 
     @property
+    def is_overloaded(self) -> bool:
+        """Whether there are several signatures."""
+        return len(self.callee.items) > 1
+
+    @property
     def is_open(self) -> bool:
         """Whether the plugin checks the layers among the arguments itself."""
         return self.way in ("variadic", "residual", "clone", "wrapper")
@@ -74,7 +79,7 @@ class Treatments:
             self._known[fullname] = None
         if not isinstance(node, (FuncDef, Decorator, OverloadedFuncDef)) or node.type is None:
             return None
-        treatment = self._known[fullname] = _treatment(fullname, get_proper_type(node.type))
+        treatment = self._known[fullname] = _treatment(fullname, _without_self(node, get_proper_type(node.type)))
         return treatment
 
     def is_settled(self, fullname: str) -> bool:
@@ -98,6 +103,15 @@ class Treatments:
         return self.of_type(api.lookup_type_or_none(expr))
 
 
+def _without_self(node: FuncDef | Decorator | OverloadedFuncDef, typ: ProperType) -> ProperType:
+    """The type of a method as its callers see it."""
+    function = node.func if isinstance(node, Decorator) else node
+    is_method = bool(function.info) and not function.is_static
+    if not is_method or not isinstance(typ, CallableType) or not typ.arg_types or typ.arg_kinds[0].is_star():
+        return typ
+    return typ.copy_modified(arg_types=typ.arg_types[1:], arg_kinds=typ.arg_kinds[1:], arg_names=typ.arg_names[1:])
+
+
 def _treatment(fullname: str, callee: Type) -> Treatment | None:
     if not isinstance(callee, (CallableType, Overloaded)):
         return None
@@ -114,7 +128,7 @@ def _treatment(fullname: str, callee: Type) -> Treatment | None:
         return Treatment("widths", name, name, callee) if is_ours and name in OWN else None
     if way == "widths" and isinstance(callee, CallableType) and not (is_ours and name in OWN):
         return Treatment(way, name, name, callee, sizes_of(callee))
-    rule = {XY_YZ: "chain", XY_XY: "add"}[marker] if (marker := _marker(callee.items[0])) else name
+    rule = {XY_YZ: "chain", XY_XY: "alike"}[marker] if (marker := _marker(callee.items[0])) else name
     return Treatment(way, name, rule, callee)
 
 

@@ -14,7 +14,20 @@ from typing import Final, NamedTuple, TypeAlias
 from mypy.checker import TypeChecker
 from mypy.types import Instance, LiteralType, Type, get_proper_type
 
-__all__ = ["SAME", "Dim", "Relative", "output_width", "read_width", "solve", "total", "width_type", "width_words"]
+__all__ = [
+    "SAME",
+    "At",
+    "Axes",
+    "Dim",
+    "Items",
+    "Relative",
+    "output_width",
+    "read_width",
+    "solve",
+    "total",
+    "width_type",
+    "width_words",
+]
 
 
 class Relative(NamedTuple):
@@ -24,7 +37,27 @@ class Relative(NamedTuple):
     constant: int
 
 
-Dim: TypeAlias = "int | Relative | None"
+class Items(NamedTuple):
+    """The widths of the items of a tuple."""
+
+    dims: tuple[Dim, ...]
+
+
+class At(NamedTuple):
+    """The width of an item of a tuple, for a layer on that item: with_getitem."""
+
+    item: int
+    dim: Dim
+
+
+class Axes(NamedTuple):
+    """Not a width, but what an index does to an array: how many axes it names, how many of them are gone."""
+
+    named: int
+    dropped: int
+
+
+Dim: TypeAlias = "int | Relative | Items | At | Axes | None"
 """A width; None if it is not known."""
 
 SAME: Final = Relative(1, 0)
@@ -47,11 +80,15 @@ def width_type(api: TypeChecker, width: int) -> Type:
 
 def output_width(layer: Dim, given: Dim) -> Dim:
     """The width of a layer's output, for an input of this width."""
+    if isinstance(layer, Items):
+        return Items(tuple(output_width(dim, given) for dim in layer.dims))
     if not isinstance(layer, Relative):
         return layer
     if isinstance(given, Relative):
         return Relative(layer.factor * given.factor, layer.factor * given.constant + layer.constant)
-    return None if given is None else layer.factor * given + layer.constant
+    if isinstance(given, int):
+        return layer.factor * given + layer.constant
+    return given if layer == SAME else None
 
 
 def solve(width: Relative, wanted: int) -> int | None:
@@ -64,12 +101,12 @@ def total(dims: Iterable[Dim]) -> Dim:
     """The sum of widths that are all beside each other; None if one is not known."""
     factor = constant = 0
     for dim in dims:
-        if dim is None:
-            return None
         if isinstance(dim, Relative):
             factor, constant = factor + dim.factor, constant + dim.constant
-        else:
+        elif isinstance(dim, int):
             constant += dim
+        else:
+            return None
     return Relative(factor, constant) if factor else constant
 
 
