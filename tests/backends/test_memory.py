@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 
+from thinc_nb.backends import NumpyOps
 from thinc_nb.backends._memory import SMALLEST, Pool, empty
 
 FLOAT = np.dtype("float32")
@@ -102,3 +103,15 @@ def test_a_forked_child_does_not_write_into_its_parent():
     child.start()
     child.join()
     assert (array == 1).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "bool", "S3", "complex64"])
+@pytest.mark.parametrize("size", [SMALLEST + 1, SMALLEST + 64, 3 * SMALLEST])
+def test_zeros_are_zeros_in_memory_that_was_used_before(dtype, size):
+    ops = NumpyOps()
+    used = empty((size * np.dtype(dtype).itemsize,), np.dtype("uint8"))
+    used.fill(255)
+    del used
+    array = ops.alloc((size,), dtype=dtype)
+    assert array.dtype == dtype
+    assert not array.view("uint8").any()

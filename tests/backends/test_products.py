@@ -55,3 +55,5 @@ def test_affine_adds_the_bias_to_each_row(rng):
     X, W, b = (rng.standard_normal(shape).astype("f") for shape in ((5, 3), (4, 3), (4,)))
     np.testing.assert_allclose(ops.affine(X, W, b), X.astype("d") @ W.T + b, rtol=1e-5)
     assert ops.affine(X[:0], W, b).shape == (0, 4)
+    for bias in (b.astype("d"), np.repeat(b, 2)[::2]):
+        np.testing.assert_array_equal(ops.affine(X, W, bias), ops.affine(X, W, b))

@@ -10,7 +10,7 @@ from numba import cuda
 
 from murmur import x64_128
 from thinc_nb.backends import CupyOps, NumpyOps
-from thinc_nb.kernels import dense, dropout, hashed, maxout_norm
+from thinc_nb.kernels import arrays, dense, dropout, hashed, maxout_norm
 
 from .device import TOLERANCE, agree, on_device
 
@@ -26,6 +26,19 @@ def double(*arrays: np.ndarray) -> list[np.ndarray]:
 
 
 # --- dense ----------------------------------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.kernels("dense.add_bias")
+def test_bias(rng, dtype):
+    z, bias = rng.standard_normal((35, 5)).astype(dtype), rng.standard_normal(5).astype(dtype)
+    agree(on_device(dense.add_bias, z, bias)[0], z.astype("d") + bias)
+
+
+@both
+@pytest.mark.kernels("arrays.clear")
+def test_clear(dtype):
+    assert not on_device(arrays.clear, np.ones(35, dtype))[0].any()
 
 
 @both

@@ -12,9 +12,7 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
-import os
 import sys
-import threading
 import weakref
 from typing import Any
 
@@ -27,69 +25,73 @@ LARGEST_HELD = 1 << 29
 HUGE_PAGE = 1 << 21
 
 
-class _Block:
-    """A piece of memory. It goes back to its pool when the array that it was lent to dies.
+class _Loan(weakref.ref["np.ndarray[Any, Any]"]):
+    """A piece of memory that was lent to an array. The memory goes back to its pool when the array dies.
 
-    That is told by a weak reference, in half the time of a base class with a finaliser. An array is no container for
-    the garbage collector, so the reference dies together with the array and not before, whatever refers to the array.
+    A weak reference is told so in half the time of a base class with a finaliser. An array is no container for the
+    garbage collector, so the reference dies together with the array and not before, whatever refers to the array.
     """
 
-    __slots__ = ("borrower", "memory", "pool", "size")
-
-    def __init__(self, size: int, pool: Pool) -> None:
-        self.size = size
-        self.pool = pool
-        self.memory = _map(size)
-        self.borrower: weakref.ref[np.ndarray[Any, Any]] | None = None
-
-    def come_back(self, borrower: object) -> None:
-        """What the weak reference calls."""
-        self.pool.give(self)
+    __slots__ = ("memory", "size")
+    memory: mmap.mmap
+    size: int
 
 
 class Pool:
-    """Free blocks of memory by size, and those that are lent. Any thread may ask and give back."""
+    """Free memory by size, and what is lent. Any thread may ask and give back.
+
+    No lock: each step that matters is one of a list or a dict, which Python does not interrupt.
+    """
 
     def __init__(self, largest_held: int = LARGEST_HELD):
         self.largest_held = largest_held
-        self.held = 0
-        self._free: dict[int, list[_Block]] = {}
-        # A block and its weak reference know only each other: without this the garbage collector would take both.
-        self._lent: set[_Block] = set()
-        # Re-entrant: the garbage collector may give a block back in the middle of lend().
-        self._lock = threading.RLock()
+        self._free: dict[int, list[mmap.mmap]] = {}
+        # A weak reference that nobody knows would not be told.
+        self._lent: dict[int, _Loan] = {}
+        # Bytes in `_free`, but for what threads that counted at the same time have overwritten of each other.
+        self._about_held = 0
+        self._give = self.give
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept for reuse."""
+        return sum(size * len(free) for size, free in list(self._free.items()))
 
     def lend(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-        """An array in a block of this many bytes, aligned, its content undefined."""
-        with self._lock:
-            blocks = self._free.get(size)
-            if blocks:
-                self.held -= size
-                block = blocks.pop()
-            else:
-                block = _Block(size, self)
-            array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, block.memory)
-            block.borrower = weakref.ref(array, block.come_back)
-            self._lent.add(block)
+        """An array in memory of this many bytes, aligned, its content undefined."""
+        try:
+            memory = self._free[size].pop()
+        except (KeyError, IndexError):
+            memory = _map(size)
+        else:
+            self._about_held -= size
+        array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, memory)
+        loan = _Loan(array, self._give)
+        loan.memory = memory
+        loan.size = size
+        self._lent[id(loan)] = loan
         return array
 
-    def give(self, block: _Block) -> None:
-        """Take a block back, for the next one who asks for this size."""
-        with self._lock:
-            self._lent.discard(block)
-            if self.held + block.size <= self.largest_held:
-                self.held += block.size
-                self._free.setdefault(block.size, []).append(block)
-
-    def start_anew(self) -> None:
-        """In a forked child: a thread that is not there any more may hold the lock."""
-        self._lock = threading.RLock()
+    def give(self, loan: _Loan) -> None:
+        """Take memory back, for the next one who asks for this size. What the weak reference calls."""
+        del self._lent[id(loan)]
+        size = loan.size
+        held = self._about_held + size
+        if held > self.largest_held:
+            held = self.held + size
+            if held > self.largest_held:
+                self._about_held = held - size
+                return
+        self._about_held = held
+        free = self._free.get(size)
+        if free is None:
+            free = self._free.setdefault(size, [])
+        free.append(loan.memory)
 
     def clear(self) -> None:
         """Give all free blocks back to the system."""
-        with self._lock:
-            self._free.clear()
-            self.held = 0
+        self._free.clear()
+        self._about_held = 0
 
 
 def _map(size: int) -> mmap.mmap:
@@ -111,9 +113,6 @@ def _anonymous(size: int) -> mmap.mmap:
 
 
 POOL = Pool()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=POOL.start_anew)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], pool: Pool = POOL) -> np.ndarray[Any, Any]:

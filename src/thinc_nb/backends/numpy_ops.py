@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import _threads
+from ..kernels import _threads, arrays
 from ..types import DeviceTypes
 from . import _blas, _memory, _products
 from .ops import Ops
@@ -18,7 +18,7 @@ MIN_STEP = 500_000
 """Multiplications in a step of an LSTM (10 µs) from which its two directions run at the same time."""
 MAX_STEP = 1 << 19
 """Elements in a step from which the directions take turns, and its parts go to the threads."""
-BYTE = np.dtype("uint8")
+BYTE, WORD = np.dtype("uint8"), np.dtype("float32")
 
 
 class NumpyOps(Ops):
@@ -49,8 +49,12 @@ class NumpyOps(Ops):
         if kind.hasobject or math.prod(shape) * kind.itemsize < _memory.SMALLEST:
             return np.zeros(shape, kind)
         array = _memory.empty(shape, kind)
-        # Bytes: numpy fills them with memset, and floats with a loop that takes half as long again.
-        array.reshape(-1).view(BYTE).fill(0)
+        flat = array.reshape(-1)
+        if array.nbytes % WORD.itemsize == 0:
+            arrays.clear(flat.view(WORD))
+        else:
+            # Bytes: numpy fills them with memset, and others with a loop that takes half as long again.
+            flat.view(BYTE).fill(0)
         return array
 
     def _matmul(self, a: Any, b: Any, out: Any) -> None:

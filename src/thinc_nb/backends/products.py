@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..kernels import dense
 from ..types import Floats1d, Floats2d
 from ._base import OpsBase, check_overwritable, described
 
@@ -45,5 +46,8 @@ class ProductOps(OpsBase):
             raise TypeError(f"affine: b must hold real numbers, got {described(b)}")
         if bias.shape != Y.shape[1:]:
             raise ValueError(f"affine: W is {described(W)}, so b must have {Y.shape[1]} elements, got {described(b)}")
-        Y += bias
+        if bias.dtype == Y.dtype and bias.flags.c_contiguous:
+            dense.add_bias(Y, bias)
+        else:
+            Y += bias
         return Y

@@ -79,7 +79,7 @@ class DenseLinear(Dense):
 
     def activate(self, Z: Any, b: Any) -> None:
         """Only the bias."""
-        Z += b
+        kernels.add_bias(Z, b)
 
 
 class DenseRelu(Dense):

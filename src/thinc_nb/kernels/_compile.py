@@ -88,8 +88,7 @@ class Kernel(Generic[P]):
         loop = self._double if double else self._single
         if loop is None:
             loop = self.cpu("f64" if double else "f32")
-        first = values[0]
-        if loop(_threads.board, first.size if self.by_item else len(first), *values):
+        if loop(_threads.board, len(values[0]), *values):
             _threads.start()
 
     def blocks(self, rows: int, like: Any) -> int:

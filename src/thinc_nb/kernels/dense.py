@@ -21,6 +21,14 @@ ZERO, ONE = 0.0, 1.0
 
 
 @blockwise(cpu=16, cuda=1)
+def add_bias(block: int, start: int, stop: int, z: Reals2d, bias: Reals1d) -> None:
+    for r in range(start, stop):
+        row = z[r]
+        for j in range(lane(), row.shape[0], lanes()):
+            row[j] += bias[j]
+
+
+@blockwise(cpu=16, cuda=1)
 def bias_relu(block: int, start: int, stop: int, z: Reals2d, bias: Reals1d) -> None:
     for r in range(start, stop):
         row = z[r]
