@@ -146,6 +146,10 @@ def complaint(words: list[str]) -> str | None:
         arguments = []
     if program.startswith("thinc_nb."):
         return None if runs([sys.executable, "-m", program, *arguments, "--help"]) else "no such module"
+    if program == "asv":
+        sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "asv_benchmarks").rglob("*.py"))
+        named = arguments[arguments.index("--bench") + 1 :] if "--bench" in arguments else []
+        return missing([*plain[:1], *named], {"run", "continuous", *re.findall(r"^class (\w+)", sources, re.MULTILINE)})
     if program in {"git", "cd"}:
         return None
     return f"test_docs.py does not know how to check {program!r}"

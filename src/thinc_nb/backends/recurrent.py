@@ -72,7 +72,7 @@ class RecurrentOps(OpsBase):
             for way in range(dirs):
                 given, wanted = layers[layer][way], d_layers[layer][way]
                 self._matmul(d_gates[way].T, inputs, out=wanted.W_in)
-                y_before = steps.states_before(Y[layer, way], way, C0[layer, way])
+                y_before = steps.states_before(self.xp, Y[layer, way], way, C0[layer, way])
                 self._matmul(d_gates[way].T, y_before, out=wanted.W_rec)
                 d_gates[way].sum(axis=0, out=wanted.b_in)
                 wanted.b_rec[...] = wanted.b_in
@@ -150,7 +150,7 @@ class RecurrentOps(OpsBase):
             kernels.backprop_lstm(d_y, d_c, d_g, d, g, c, H0[way], W_rec, steps.bounds, way * nO, way)
             return
         own = self.xp.ascontiguousarray(d[:, way * nO : (way + 1) * nO])
-        c_before = steps.states_before(c, way, H0[way])
+        c_before = steps.states_before(self.xp, c, way, H0[way])
         for start, end in reversed(list(steps.walk(way))):
             now = slice(start, end)
             kernels.backprop_lstm_step(d_g[now], own[now], d_y, d_c, g[now], c[now], c_before[now])
@@ -238,12 +238,12 @@ class _Steps:
         steps = list(itertools.pairwise(bounds))
         return iter(steps[::-1] if way else steps)
 
-    def states_before(self, states: Any, way: int, initial: Any) -> Any:
-        """The states (n, nO) that each row found."""
+    def states_before(self, xp: Any, states: Any, way: int, initial: Any) -> Any:
+        """The states (n, nO) that each row found. xp: the module of their device."""
         before = self._rows_before(way)
-        found = states[before]
+        found = states[xp.asarray(before)]
         if before.size and before.min() < 0:
-            found[before < 0] = initial
+            found[xp.asarray(before < 0)] = initial
         return found
 
     def _rows_before(self, way: int) -> Any:
