@@ -43,6 +43,10 @@ class OpsBase:
         """A C-contiguous array of zeros on the device."""
         return self.xp.zeros(shape, dtype=dtype)
 
+    def _clear(self, array: Any) -> None:
+        """Write zeros into a contiguous array of numbers."""
+        array.fill(0)
+
     def _matmul(self, a: Any, b: Any, out: Any) -> None:
         """out = a @ b, of matrices on the device."""
         self.xp.matmul(a, b, out=out)

@@ -39,7 +39,9 @@ class ArrayOps(OpsBase):
 
     def alloc(self, shape: Shape | int, *, dtype: DType = "float32", zeros: bool = True) -> Any:
         """A new array on the device, filled with zeros unless told otherwise. A dtype of None means float64."""
-        sides = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+        # A tuple by its type: to ask an abstract class takes longer than all the rest.
+        plain = type(shape) is tuple
+        sides: Any = shape if plain else tuple(shape) if isinstance(shape, Sequence) else (shape,)
         new = self._zeros if zeros else self._empty
         return new(tuple([check_integer("alloc: shape", side, 0, sys.maxsize) for side in sides]), np.dtype(dtype))
 
@@ -49,26 +51,26 @@ class ArrayOps(OpsBase):
 
     def alloc1f(self, d0: int, *, dtype: DTypesFloat | None = "float32", zeros: bool = True) -> Floats1d:
         """`alloc` for floats of 1 dimension."""
-        array: Floats1d = self.alloc_f((d0,), dtype=dtype, zeros=zeros)
+        array: Floats1d = self.alloc((d0,), dtype=dtype, zeros=zeros)
         return array
 
     def alloc2f(self, d0: int, d1: int, *, dtype: DTypesFloat | None = "float32", zeros: bool = True) -> Floats2d:
         """`alloc` for floats of 2 dimensions."""
-        array: Floats2d = self.alloc_f((d0, d1), dtype=dtype, zeros=zeros)
+        array: Floats2d = self.alloc((d0, d1), dtype=dtype, zeros=zeros)
         return array
 
     def alloc3f(
         self, d0: int, d1: int, d2: int, *, dtype: DTypesFloat | None = "float32", zeros: bool = True
     ) -> Floats3d:
         """`alloc` for floats of 3 dimensions."""
-        array: Floats3d = self.alloc_f((d0, d1, d2), dtype=dtype, zeros=zeros)
+        array: Floats3d = self.alloc((d0, d1, d2), dtype=dtype, zeros=zeros)
         return array
 
     def alloc4f(
         self, d0: int, d1: int, d2: int, d3: int, *, dtype: DTypesFloat | None = "float32", zeros: bool = True
     ) -> Floats4d:
         """`alloc` for floats of 4 dimensions."""
-        array: Floats4d = self.alloc_f((d0, d1, d2, d3), dtype=dtype, zeros=zeros)
+        array: Floats4d = self.alloc((d0, d1, d2, d3), dtype=dtype, zeros=zeros)
         return array
 
     def alloc_i(self, shape: Shape, *, dtype: DTypesInt | None = "int32", zeros: bool = True) -> Any:
@@ -77,24 +79,24 @@ class ArrayOps(OpsBase):
 
     def alloc1i(self, d0: int, *, dtype: DTypesInt | None = "int32", zeros: bool = True) -> Ints1d:
         """`alloc` for integers of 1 dimension."""
-        array: Ints1d = self.alloc_i((d0,), dtype=dtype, zeros=zeros)
+        array: Ints1d = self.alloc((d0,), dtype=dtype, zeros=zeros)
         return array
 
     def alloc2i(self, d0: int, d1: int, *, dtype: DTypesInt | None = "int32", zeros: bool = True) -> Ints2d:
         """`alloc` for integers of 2 dimensions."""
-        array: Ints2d = self.alloc_i((d0, d1), dtype=dtype, zeros=zeros)
+        array: Ints2d = self.alloc((d0, d1), dtype=dtype, zeros=zeros)
         return array
 
     def alloc3i(self, d0: int, d1: int, d2: int, *, dtype: DTypesInt | None = "int32", zeros: bool = True) -> Ints3d:
         """`alloc` for integers of 3 dimensions."""
-        array: Ints3d = self.alloc_i((d0, d1, d2), dtype=dtype, zeros=zeros)
+        array: Ints3d = self.alloc((d0, d1, d2), dtype=dtype, zeros=zeros)
         return array
 
     def alloc4i(
         self, d0: int, d1: int, d2: int, d3: int, *, dtype: DTypesInt | None = "int32", zeros: bool = True
     ) -> Ints4d:
         """`alloc` for integers of 4 dimensions."""
-        array: Ints4d = self.alloc_i((d0, d1, d2, d3), dtype=dtype, zeros=zeros)
+        array: Ints4d = self.alloc((d0, d1, d2, d3), dtype=dtype, zeros=zeros)
         return array
 
     # --- conversion
@@ -109,26 +111,26 @@ class ArrayOps(OpsBase):
 
     def asarray1f(self, data: Floats1d | Sequence[float], *, dtype: DTypes | None = "float32") -> Floats1d:
         """`asarray` for floats of 1 dimension."""
-        array: Floats1d = self.asarray_f(data, dtype=dtype)
+        array: Floats1d = self.asarray(data, dtype=dtype)
         return array
 
     def asarray2f(self, data: Floats2d | Sequence[Sequence[float]], *, dtype: DTypes | None = "float32") -> Floats2d:
         """`asarray` for floats of 2 dimensions."""
-        array: Floats2d = self.asarray_f(data, dtype=dtype)
+        array: Floats2d = self.asarray(data, dtype=dtype)
         return array
 
     def asarray3f(
         self, data: Floats3d | Sequence[Sequence[Sequence[float]]], *, dtype: DTypes | None = "float32"
     ) -> Floats3d:
         """`asarray` for floats of 3 dimensions."""
-        array: Floats3d = self.asarray_f(data, dtype=dtype)
+        array: Floats3d = self.asarray(data, dtype=dtype)
         return array
 
     def asarray4f(
         self, data: Floats4d | Sequence[Sequence[Sequence[Sequence[float]]]], *, dtype: DTypes | None = "float32"
     ) -> Floats4d:
         """`asarray` for floats of 4 dimensions."""
-        array: Floats4d = self.asarray_f(data, dtype=dtype)
+        array: Floats4d = self.asarray(data, dtype=dtype)
         return array
 
     def asarray_i(self, data: IntsXd | Sequence[Any], *, dtype: DTypes | None = "int32") -> Any:
@@ -137,24 +139,24 @@ class ArrayOps(OpsBase):
 
     def asarray1i(self, data: Ints1d | Sequence[int], *, dtype: DTypes | None = "int32") -> Ints1d:
         """`asarray` for integers of 1 dimension."""
-        array: Ints1d = self.asarray_i(data, dtype=dtype)
+        array: Ints1d = self.asarray(data, dtype=dtype)
         return array
 
     def asarray2i(self, data: Ints2d | Sequence[Sequence[int]], *, dtype: DTypes | None = "int32") -> Ints2d:
         """`asarray` for integers of 2 dimensions."""
-        array: Ints2d = self.asarray_i(data, dtype=dtype)
+        array: Ints2d = self.asarray(data, dtype=dtype)
         return array
 
     def asarray3i(self, data: Ints3d | Sequence[Sequence[Sequence[int]]], *, dtype: DTypes | None = "int32") -> Ints3d:
         """`asarray` for integers of 3 dimensions."""
-        array: Ints3d = self.asarray_i(data, dtype=dtype)
+        array: Ints3d = self.asarray(data, dtype=dtype)
         return array
 
     def asarray4i(
         self, data: Ints4d | Sequence[Sequence[Sequence[Sequence[int]]]], *, dtype: DTypes | None = "int32"
     ) -> Ints4d:
         """`asarray` for integers of 4 dimensions."""
-        array: Ints4d = self.asarray_i(data, dtype=dtype)
+        array: Ints4d = self.asarray(data, dtype=dtype)
         return array
 
     def as_contig(self, data: ArrayT, dtype: DTypes | None = None) -> ArrayT:
@@ -202,22 +204,22 @@ class ArrayOps(OpsBase):
 
     def reshape1f(self, array: FloatsXd, d0: int) -> Floats1d:
         """`reshape` for floats to 1 dimension."""
-        reshaped: Floats1d = self.reshape1(array, d0)
+        reshaped: Floats1d = self.reshape(array, (d0,))
         return reshaped
 
     def reshape2f(self, array: FloatsXd, d0: int, d1: int) -> Floats2d:
         """`reshape` for floats to 2 dimensions."""
-        reshaped: Floats2d = self.reshape2(array, d0, d1)
+        reshaped: Floats2d = self.reshape(array, (d0, d1))
         return reshaped
 
     def reshape3f(self, array: FloatsXd, d0: int, d1: int, d2: int) -> Floats3d:
         """`reshape` for floats to 3 dimensions."""
-        reshaped: Floats3d = self.reshape3(array, d0, d1, d2)
+        reshaped: Floats3d = self.reshape(array, (d0, d1, d2))
         return reshaped
 
     def reshape4f(self, array: FloatsXd, d0: int, d1: int, d2: int, d3: int) -> Floats4d:
         """`reshape` for floats to 4 dimensions."""
-        reshaped: Floats4d = self.reshape4(array, d0, d1, d2, d3)
+        reshaped: Floats4d = self.reshape(array, (d0, d1, d2, d3))
         return reshaped
 
     def reshape_i(self, array: IntsXd, shape: Shape) -> Any:
@@ -226,22 +228,22 @@ class ArrayOps(OpsBase):
 
     def reshape1i(self, array: IntsXd, d0: int) -> Ints1d:
         """`reshape` for integers to 1 dimension."""
-        reshaped: Ints1d = self.reshape1(array, d0)
+        reshaped: Ints1d = self.reshape(array, (d0,))
         return reshaped
 
     def reshape2i(self, array: IntsXd, d0: int, d1: int) -> Ints2d:
         """`reshape` for integers to 2 dimensions."""
-        reshaped: Ints2d = self.reshape2(array, d0, d1)
+        reshaped: Ints2d = self.reshape(array, (d0, d1))
         return reshaped
 
     def reshape3i(self, array: IntsXd, d0: int, d1: int, d2: int) -> Ints3d:
         """`reshape` for integers to 3 dimensions."""
-        reshaped: Ints3d = self.reshape3(array, d0, d1, d2)
+        reshaped: Ints3d = self.reshape(array, (d0, d1, d2))
         return reshaped
 
     def reshape4i(self, array: IntsXd, d0: int, d1: int, d2: int, d3: int) -> Ints4d:
         """`reshape` for integers to 4 dimensions."""
-        reshaped: Ints4d = self.reshape4(array, d0, d1, d2, d3)
+        reshaped: Ints4d = self.reshape(array, (d0, d1, d2, d3))
         return reshaped
 
     def tile(self, X: Array2d, reps: int) -> Any:
@@ -257,12 +259,19 @@ class ArrayOps(OpsBase):
         if not isinstance(Xs, (list, tuple)) or not Xs:
             raise TypeError(f"insert_into: Xs must be a list of at least one array, got {described(Xs)}")
         arrays = [self._array("insert_into: Xs", X, None) for X in Xs]
-        output = self.alloc(shape, dtype=arrays[0].dtype)
+        dtype = arrays[0].dtype
+        # Zeros only where nothing else goes, for numbers: in other dtypes 0 is not what zeroed memory says.
+        numbers = dtype.kind in "biufc"
+        output = self.alloc(shape, dtype=dtype, zeros=not numbers)
         for i, X in enumerate(arrays):
             try:
                 output[i, : len(X)] = X
+                if numbers:
+                    self._clear(output[i, len(X) :])
             except (ValueError, IndexError, TypeError) as error:
                 raise ValueError(
                     f"insert_into: {described(X)} does not fit into row {i} of {shape}: {error}"
                 ) from error
+        if numbers:
+            self._clear(output[len(arrays) :])
         return output

@@ -6,7 +6,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice, pairwise
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -58,34 +58,36 @@ class BatchingOps(OpsBase):
                     f"multibatch: sequences must have one length: {len(sequence)}, {len(each)} at position {place}"
                 )
 
-        def select(rows: Ints1d) -> list[Any]:
+        def select(rows: Rows) -> list[Any]:
             return [_select(each, rows) for each in sequences]
 
         return _batches("multibatch", size, len(sequence), select, shuffle, buffer)
 
 
 BatchOfT = TypeVar("BatchOfT")
+Rows: TypeAlias = Ints1d | range
+"""Positions of items: a range where they are in order, which are copied in one piece."""
 
 
 def _batches(
     what: str,
     size: int | Iterable[float],
     count: int,
-    select: Callable[[Ints1d], BatchOfT],
+    select: Callable[[Rows], BatchOfT],
     shuffle: bool,
     buffer: int,
 ) -> SizedGenerator[BatchOfT]:
     sizes = _sizes(what, size, count)
     buffer = max(1, min(check_integer(f"{what}: buffer", buffer, -sys.maxsize, sys.maxsize), len(sizes)))
     bounds = [0, *accumulate(sizes)]
-    rows = np.arange(count)
+    rows: Any = np.arange(count) if shuffle else range(count)
 
     def iterate() -> Iterator[BatchOfT]:
         if shuffle:
             # The state that fix_random_seed seeds. What was shuffled before is shuffled again, as in Thinc, so that
             # the same seed gives the same batches in every epoch.
             np.random.shuffle(rows)
-        order = rows.copy()
+        order = rows.copy() if shuffle else rows
         batches = (select(order[start:end]) for start, end in pairwise(bounds))
         while made := list(islice(batches, buffer)):
             yield from made
@@ -131,14 +133,17 @@ def _is_sequence(obj: Any) -> bool:
     return hasattr(obj, "__len__") and hasattr(obj, "__getitem__") and not isinstance(obj, Mapping)
 
 
-def _select(sequence: Any, rows: Ints1d) -> Any:
+def _select(sequence: Any, rows: Rows) -> Any:
     """The items at these positions, as a sequence of the same kind."""
     if is_xp_array(sequence):
+        if isinstance(rows, range):
+            return sequence[rows.start : rows.stop].copy()
         return sequence[get_array_module(sequence).asarray(rows)]
+    places = rows if isinstance(rows, range) else rows.tolist()
     if isinstance(sequence, tuple):
-        return tuple(sequence[row] for row in rows.tolist())
+        return tuple(sequence[row] for row in places)
     if isinstance(sequence, Sequence):
-        return [sequence[row] for row in rows.tolist()]
+        return [sequence[row] for row in places]
     if isinstance(sequence, Pairs):
         return Pairs(_select(sequence.one, rows), _select(sequence.two, rows))
-    return sequence[rows]
+    return sequence[np.asarray(rows)]

@@ -174,8 +174,11 @@ class EmbeddingOps(LengthOps):
         exponents = (4 * pairs / max(D, 1)).astype(table.dtype).astype("float64")
         wavelengths = (float(int(period)) ** exponents).astype(table.dtype)
         angles = (xp.arange(N, dtype=table.dtype)[:, None] / wavelengths).astype("float64")
-        table[:, 0::2] = xp.sin(angles)[:, xp.minimum(xp.arange((D + 1) // 2), len(pairs) - 1)]
+        sines = xp.sin(angles)
+        table[:, 0 : 2 * len(pairs) : 2] = sines[:, : (D + 1) // 2]
         table[:, 1::2] = xp.cos(angles)[:, : D // 2]
+        if D % 2:
+            table[:, -1] = sines[:, -1]
         return table
 
     def _ids(self, what: str, ids: Any) -> Any:

@@ -29,6 +29,7 @@ class NumpyOps(Ops):
     """
 
     name = "numpy"
+    xp = np
 
     def __init__(
         self,
@@ -53,9 +54,12 @@ class NumpyOps(Ops):
         if array.nbytes % WORD.itemsize == 0:
             arrays.clear(flat.view(WORD))
         else:
-            # Bytes: numpy fills them with memset, and others with a loop that takes half as long again.
-            flat.view(BYTE).fill(0)
+            self._clear(flat)
         return array
+
+    def _clear(self, array: Any) -> None:
+        # Bytes: numpy fills them with memset, and others with a loop that takes half as long again.
+        array.reshape(-1).view(BYTE).fill(0)
 
     def _matmul(self, a: Any, b: Any, out: Any) -> None:
         _products.matmul(a, b, out)

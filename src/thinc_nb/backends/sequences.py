@@ -163,16 +163,22 @@ class SequenceOps(OpsBase):
 
         ValueError if there are not k lengths from 0 to n.
         """
-        sizes = host_lengths("unpad: lengths", lengths)
         rows: Any = self._array("unpad: padded", padded, None)
+        # There are many short sequences in a batch, so a list is taken as it is: what is no integer is no index either.
+        sizes = lengths if type(lengths) is list else host_lengths("unpad: lengths", lengths)
         if rows.ndim < 2 or len(sizes) != len(rows):
             raise ValueError(f"unpad: padded is {described(rows)}, but there are {len(sizes)} lengths")
-        if sizes and max(sizes) > rows.shape[1]:
-            position = sizes.index(max(sizes))
-            raise ValueError(
-                f"unpad: the length at position {position} is {sizes[position]}, but padded is {described(rows)}"
-            )
-        return [rows[place, :size] for place, size in enumerate(sizes)]
+        try:
+            if not sizes or (min(sizes) >= 0 and max(sizes) <= rows.shape[1]):
+                return [rows[place, :size] for place, size in enumerate(sizes)]
+        except (TypeError, IndexError):
+            host_lengths("unpad: lengths", sizes)
+            raise
+        sizes = host_lengths("unpad: lengths", sizes)
+        position = sizes.index(max(sizes))
+        raise ValueError(
+            f"unpad: the length at position {position} is {sizes[position]}, but padded is {described(rows)}"
+        )
 
     def list2padded(self, seqs: Sequence[Floats2d] | Sequence[Ints2d]) -> Padded:
         """The sequences (n_i, width) as a Padded: sorted by length, longest first, of equals the later ones first.
@@ -222,13 +228,27 @@ class SequenceOps(OpsBase):
             )
         if sizes and max(sizes) > len(data):
             raise ValueError(f"padded2list: data is {described(data)}, but a sequence has length {max(sizes)}")
-        # One copy of all, and each sequence a part of it: many small copies take four times as long.
-        rows = self._new((data.shape[1], data.shape[0], data.shape[2]), data.dtype)
-        rows[...] = data.swapaxes(0, 1)
+        # One copy of all rows, and each sequence a part of it: many small copies take four times as long, and to copy
+        # what is between the sequences twice.
+        rows = self._rows_of_sequences(data, sizes)
         sequences: list[Any] = [None] * len(sizes)
-        for row, size, index in zip(rows, sizes, indices, strict=True):
-            sequences[index] = row[:size]
+        end = 0
+        for size, index in zip(sizes, indices, strict=True):
+            sequences[index] = rows[end : end + size]
+            end += size
         return sequences
+
+    def _rows_of_sequences(self, data: Any, sizes: list[int]) -> Any:
+        """The first `size` steps of each sequence of (steps, sequences, width), one sequence after the other."""
+        steps, count, width = data.shape
+        lengths = np.array(sizes, dtype="int64")
+        first = np.arange(count) - (lengths.cumsum() - lengths) * count
+        places = np.arange(sum(sizes)) * count + first.repeat(lengths)
+        rows = data.reshape(steps * count, width)
+        if self.xp is not np:
+            return rows[self.xp.asarray(places)]
+        # All places lie within. Were numpy to check that, it would copy twice.
+        return rows.take(places, axis=0, out=self._new((len(places), width), data.dtype), mode="clip")
 
     def _new(self, shape: tuple[int, ...], dtype: Any) -> Any:
         # Recycled memory holds no valid references.
