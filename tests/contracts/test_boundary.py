@@ -423,6 +423,14 @@ def test_arrays_of_another_device(monkeypatch: pytest.MonkeyPatch) -> None:
         "layer 'typed' expects float32 (3, 4), like Y, as gradient dY, got float32 (3, 4)\n"
         "  hint: Y is on a GPU, the gradient on the CPU"
     )
+
+    def moving(model: Any, X: Floats2d, is_train: bool) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
+        return X.view(OnGpu), lambda dY: dY
+
+    assert message(lambda: Model("moving", moving, params={"W": F}).predict(F)) == (
+        "layer 'moving' promises an array on the CPU, where its weights are, as output Y, "
+        "got float32 (3, 4): it is on a GPU\n  hint: give it with model.ops, whose arrays are where the weights are"
+    )
     Ragged_on_gpu = Ragged(X, LENGTHS.view(OnGpu))
     Y, backprop = passing().begin_update(Ragged_on_gpu)
     backprop(Y)

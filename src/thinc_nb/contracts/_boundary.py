@@ -20,7 +20,7 @@ from . import active
 from ._annotations import promises_of, unaliased
 from ._messages import contract_error, hint_for, likely_member, type_name
 from ._predicates import predicate_of
-from ._rows import check_rows, rows_of
+from ._rows import Rows, check_rows, rows_of
 from ._types import FEW, complaint, padded_problem, prepared, ragged_problem
 
 Node = Model[Any, Any]
@@ -68,7 +68,7 @@ class Contract:
         self.dY = _expectation(promises.dY)
         self.dX = _expectation(promises.dX)
         self.is_ours = str(getattr(forward, "__module__", "")).startswith("thinc_nb.layers.")
-        self.rows = rows_of(forward)
+        self.rows: Rows | None = rows_of(forward)
 
 
 def _expectation(annotation: Any) -> Expectation | None:
@@ -119,9 +119,7 @@ def run(model: Node, X: Any, is_train: bool) -> tuple[Any, Any]:
         elif not contract.Y.accepts(Y):
             contract.Y.require(model, "Y", Y, "f" + _float_chars(model, X))
         if is_asked:
-            width = model._dims.get("nO")
-            if width is not None and (type(Y) is not _Array or (Y.ndim == 2 and Y.shape[1] != width)):
-                _check_width(model, "Y", "nO", width, Y)
+            _check_output(model, Y)
         if contract.rows is not None and (type(X) is not _Array or type(Y) is not _Array or X.shape[:1] != Y.shape[:1]):
             check_rows(model, contract.rows, X, Y)
         if is_train:
@@ -143,6 +141,18 @@ def _check_input(model: Node, expected: Expectation | None, X: Any) -> None:
         W = parameter.value
         if type(X) is not _Array or type(W) is not _Array or X.dtype is not W.dtype:
             _check_weights(model, expected, X, W)
+        break
+
+
+def _check_output(model: Node, Y: Any) -> None:
+    """Hold Y to the width of the layer and to the device of its weights."""
+    width = model._dims.get("nO")
+    if width is not None and (type(Y) is not _Array or (Y.ndim == 2 and Y.shape[1] != width)):
+        _check_width(model, "Y", "nO", width, Y)
+    for parameter in model._params.values():
+        W = parameter.value
+        if W is not None and (type(Y) is not _Array or type(W) is not _Array):
+            _check_place(model, "Y", Y, W, "give it with model.ops, whose arrays are where the weights are")
         break
 
 
@@ -188,12 +198,16 @@ def _check_weights(model: Node, expected: Expectation | None, X: Any, W: Any) ->
             hint = f"convert it, X.astype({str(W.dtype)!r})"
             raise contract_error(model, "X", f"{W.dtype}, the dtype of its weights, as", X, hint=hint)
         return
-    for array in _arrays(X):
+    _check_place(model, "X", X, W, "bring it there, model.ops.asarray(X), or move the model, to_cpu() or to_gpu(0)")
+
+
+def _check_place(model: Node, what: str, value: Any, W: Any, hint: str) -> None:
+    """Arrays are where the weights are."""
+    for array in _arrays(value):
         if is_cupy_array(array) != is_cupy_array(W):
-            hint = "bring it there, model.ops.asarray(X), or move the model, to_cpu() or to_gpu(0)"
             where, place = place_of(W), place_of(array)
             raise contract_error(
-                model, "X", f"an array on {where}, where its weights are, as", X, f"is on {place}", hint
+                model, what, f"an array on {where}, where its weights are, as", value, f"is on {place}", hint
             )
 
 
