@@ -36,9 +36,9 @@ def two_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setenv("THINC_NB_CACHE_DIR", str(tmp_path))
     few = {name: all_kernels()[name] for name in ("optimise.move_average", "optimise.scale")}
-    few = {name: Kernel(kernel.body, kernel.shape) for name, kernel in few.items()}
     for name, kernel in few.items():
-        monkeypatch.setitem(KERNELS, name, kernel)
+        monkeypatch.setitem(KERNELS, name, kernel)  # Restored afterwards: a new kernel registers itself.
+        few[name] = Kernel(kernel.body, kernel.shape)
     monkeypatch.setattr("thinc_nb.kernels._warmup.all_kernels", lambda: few)
 
 

@@ -264,7 +264,9 @@ def test_kernels_inside_of_work_are_right(threads):
 @pytest.mark.parametrize("ending", ["", "sys.exit(3)", "raise SystemExit(3)", "os._exit(3)", "os.kill(os.getpid(), 2)"])
 def test_a_process_ends_at_once_whatever_its_threads_do(ending):
     code = (
-        "import os, sys, threading, numpy; from thinc_nb.kernels import _threads, activations;"
+        "import os, signal, sys, threading, numpy; from thinc_nb.kernels import _threads, activations;"
+        # A shell starts its jobs in the background with this signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "_threads.share(4); x = numpy.ones(1 << 20, 'f');"
         "work = lambda: [activations.relu(x, x) for _ in range(200)];"
         "work(); threading.Thread(target=lambda: [work() for _ in range(100000)], daemon=True).start(); work();"
