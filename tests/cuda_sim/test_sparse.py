@@ -31,11 +31,11 @@ def test_sparse_linear(rng, dtype, length, masked, step):
     found = places[:, :, None] + step * np.arange(outputs)
     weights = table.astype("d")[found]
 
-    y, own_places = cuda.to_device(np.ones((3, outputs), dtype)), cuda.to_device(np.zeros((5, 2), "q"))
+    y, own_places = cuda.to_device(np.ones((3, outputs), dtype)), cuda.to_device(np.zeros((2, 5), "q"))
     given = [cuda.to_device(array) for array in (table, bias, keys, values, OFFSETS)]
     on_table, on_bias, on_keys, on_values, on_offsets = given
     sparse.sparse_linear(y, on_table, on_bias, own_places, on_keys, on_values, on_offsets, length, masked, step)
-    np.testing.assert_array_equal(own_places.copy_to_host(), places)
+    np.testing.assert_array_equal(own_places.copy_to_host(), places.T)
     truth = np.tile(bias.astype("d"), (3, 1))
     np.add.at(truth, item, values[:, None].astype("d") * weights.sum(axis=1))
     limit = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}

@@ -142,7 +142,7 @@ class EmbeddingOps(LengthOps):
         counts, offsets = self._offsets("sparse_linear", lengths, len(bits))
         step = 1 if masked else length
         Y = self._empty((len(counts), len(b)), W.dtype)
-        places = self._empty((len(bits), 2), "int64")
+        places = self._empty((2, len(bits)), "int64")
         sparse.sparse_linear(Y, W, b, places, bits, weighed, offsets, length, int(masked), step)
 
         def backprop(dY: Any, dW: Any) -> Any:

@@ -37,13 +37,17 @@ class OneArray:
         """The list of outputs, or the Ragged, and the callback."""
         if type(X) is not list or not X or any(node.attrs["pad"] != 0 for node in self.wrappers):
             return None
-        if not all(type(x) is np.ndarray and x.ndim in (1, 2) and x.dtype == X[0].dtype for x in X):
-            return None
-        if any(x.shape[1:] != X[0].shape[1:] for x in X):
+        if set(map(type, X)) != {np.ndarray}:
             return None
         ops = self.wrappers[0].ops
+        # Its one question to each array is the concatenation's own: there are many, and they are short.
+        Y: Any = ops._joined(X)
+        if Y is None:
+            first = X[0]
+            if any(x.ndim not in (1, 2) or x.dtype != first.dtype or x.shape[1:] != first.shape[1:] for x in X):
+                return None
+            Y = ops.flatten(X)
         lengths = lengths_of(ops, X)
-        Y: Any = ops.flatten(X)
         callbacks = []
         for node in self.wrappers:
             Y, callback = node.layers[0](Y, is_train)

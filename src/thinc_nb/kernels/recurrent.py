@@ -122,9 +122,11 @@ def lstm(
 ) -> None:
     """One direction. hidden and cell (sequences, width) come as the initial states; recurrent is room.
 
-    c has a row for each row of y, or one for each sequence if nobody asks for the cells later.
+    c has a row for each row of y, or one for each sequence if nobody asks for the cells later. weights are (4 * width,
+    width), or transposed, which is faster for many sequences.
     """
     width = y.shape[1]
+    is_transposed = weights.shape[0] == width
     steps = starts.shape[0] - 1
     keeps = c.shape[0] == y.shape[0]
     for step in range(steps):
@@ -132,7 +134,10 @@ def lstm(
         first = starts[t]
         count = min(stop, starts[t + 1] - first) - start
         if count > 0:
-            multiply_transposed(recurrent[start : start + count], hidden[start : start + count], weights)
+            if is_transposed:
+                multiply(recurrent[start : start + count], hidden[start : start + count], weights)
+            else:
+                multiply_transposed(recurrent[start : start + count], hidden[start : start + count], weights)
             sync_lanes()
             for i in range(start, start + count):
                 r = first + i

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._compile import rowwise
+from ._compile import blockwise, rowwise
 from ._words import (
     Int64s1d,
     Int64s2d,
@@ -48,9 +48,12 @@ def murmur3(key: Real, seed: Real) -> Real:
     return u32(h ^ (h >> S16))
 
 
-@rowwise
+# The features of some items at once: an item has too few for a loop over vectors.
+@blockwise(cpu=32, cuda=1)
 def sparse_linear(
-    k: int,
+    block: int,
+    start: int,
+    stop: int,
     y: Reals2d,
     table: Reals1d,
     bias: Reals1d,
@@ -64,29 +67,53 @@ def sparse_linear(
 ) -> None:
     """y[k] = bias + the sum, over the features of item k, of value * (two weights).
 
-    The two weights of the first output are at `places`, which this fills, those of the next `step` further. A hash
-    becomes a place by `length - 1` as a mask if `masked`, else modulo `length`.
+    The two weights of the first output are at `places` (2, features), which this fills, those of the next `step`
+    further. A hash becomes a place by `length - 1` as a mask if `masked`, else modulo `length`.
     """
-    row = y[k]
+    first, end = offsets[start], offsets[stop]
+    own, one, other = keys[first:end], places[0, first:end], places[1, first:end]
     # The hashes by themselves: a loop of its own, which vectorises.
-    first, stop = offsets[k], offsets[k + 1]
-    own, weight, found = keys[first:stop], values[first:stop], places[first:stop]
     if masked:
         mask = length - 1
         for i in range(lane(), own.shape[0], lanes()):
-            found[i, 0] = i64(murmur3(own[i], SEED_0)) & mask
-            found[i, 1] = i64(murmur3(own[i], SEED_1)) & mask
+            one[i] = i64(murmur3(own[i], SEED_0)) & mask
+            other[i] = i64(murmur3(own[i], SEED_1)) & mask
     else:
         for i in range(lane(), own.shape[0], lanes()):
-            found[i, 0] = i64(u64(murmur3(own[i], SEED_0)) % u64(length))
-            found[i, 1] = i64(u64(murmur3(own[i], SEED_1)) % u64(length))
+            one[i] = i64(u64(murmur3(own[i], SEED_0)) % u64(length))
+            other[i] = i64(u64(murmur3(own[i], SEED_1)) % u64(length))
     sync_lanes()
-    # Output by output: a sum stays in a register.
-    for j in range(lane(), row.shape[0], lanes()):
-        total = ZERO
-        for i in range(own.shape[0]):
-            total += weight[i] * (table[found[i, 0] + j * step] + table[found[i, 1] + j * step])
-        row[j] = total + bias[j]
+    width = y.shape[1]
+    fours = width - width % 4
+    for k in range(start, stop):
+        row = y[k]
+        first, end = offsets[k], offsets[k + 1]
+        weight, one, other = values[first:end], places[0, first:end], places[1, first:end]
+        # Four outputs at a time: their sums stay in registers, and each place is read once for them.
+        for j in range(4 * lane(), fours, 4 * lanes()):
+            p, q, s, t = ZERO, ZERO, ZERO, ZERO
+            if step == 1:
+                for i in range(weight.shape[0]):
+                    v = weight[i]
+                    a, b = table[one[i] + j : one[i] + j + 4], table[other[i] + j : other[i] + j + 4]
+                    p += v * (a[0] + b[0])
+                    q += v * (a[1] + b[1])
+                    s += v * (a[2] + b[2])
+                    t += v * (a[3] + b[3])
+            else:
+                for i in range(weight.shape[0]):
+                    v, a, b = weight[i], one[i] + j * step, other[i] + j * step
+                    p += v * (table[a] + table[b])
+                    q += v * (table[a + step] + table[b + step])
+                    s += v * (table[a + 2 * step] + table[b + 2 * step])
+                    t += v * (table[a + 3 * step] + table[b + 3 * step])
+            row[j], row[j + 1] = p + bias[j], q + bias[j + 1]
+            row[j + 2], row[j + 3] = s + bias[j + 2], t + bias[j + 3]
+        for j in range(fours + lane(), width, lanes()):
+            total = ZERO
+            for i in range(weight.shape[0]):
+                total += weight[i] * (table[one[i] + j * step] + table[other[i] + j * step])
+            row[j] = total + bias[j]
 
 
 @rowwise
@@ -104,7 +131,7 @@ def backprop_sparse_linear(
     """Adds to d_table, and gives the gradient of the values."""
     row = dy[k]
     for i in range(offsets[k], offsets[k + 1]):
-        a, b = places[i, 0], places[i, 1]
+        a, b = places[0, i], places[1, i]
         value = values[i]
         total = ZERO
         for j in range(lane(), row.shape[0], lanes()):

@@ -12,7 +12,7 @@ from ..types import Ints1d, Padded, Ragged
 
 def lengths_of(ops: Ops, Xs: Any) -> Ints1d:
     """The lengths of a list of arrays: (len(Xs),) int32."""
-    return ops.asarray1i([len(X) for X in Xs])
+    return ops.asarray1i(list(map(len, Xs)))
 
 
 def wrapper_dims(layer: Model[Any, Any]) -> dict[str, int | None]:
