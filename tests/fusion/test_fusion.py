@@ -58,14 +58,15 @@ def flat(X: Any) -> list[Any]:
     return [part.copy() for part in X] if isinstance(X, list) else [X.copy()]
 
 
-def assert_alike(model: Net, X: Any, is_train: bool = True) -> None:
+def assert_alike(model: Net, X: Any, is_train: bool = True, tolerance: float = 1e-5, least: float = 0.0) -> None:
+    """least: of the numbers that a result is the sum of, which may be far larger than the result."""
     one_by_one, fused = run(model, X, is_train, on=False), run(model, X, is_train, on=True)
     assert len(one_by_one) == len(fused)
     for expected, got in zip(one_by_one, fused, strict=True):
         assert got.shape == expected.shape
         assert got.dtype == expected.dtype
         scale = float(np.abs(expected).max()) if expected.size else 0.0
-        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5 * scale)
+        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * max(scale, least))
 
 
 def initialized(model: Net, X: Any) -> Net:
@@ -174,6 +175,36 @@ def test_random_trees_give_what_their_layers_give(tree: list[Net], rows: int, is
     assert_alike(model, batch, is_train)
 
 
+rows_of_a_sequence = st.lists(st.integers(0, 6), min_size=1, max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=rows_of_a_sequence,
+    tree=trees(depth=0),
+    reduction=st.sampled_from([layers.reduce_sum, layers.reduce_mean, layers.reduce_max, layers.ragged2list]),
+    attends=st.booleans(),
+    is_train=st.booleans(),
+)
+def test_random_trees_on_sequences_give_what_their_layers_give(
+    lengths: list[int], tree: list[Net], reduction: Callable[[], Net], attends: bool, is_train: bool
+) -> None:
+    if reduction is layers.reduce_max or sum(lengths) == 0:
+        lengths = [length + 1 for length in lengths]
+    attention = [layers.ParametricAttention(WIDTH)] if attends else []
+    inner: Net = layers.chain(layers.noop(), *tree)
+    model = layers.chain(layers.with_array(inner), layers.list2ragged(), *attention, reduction())
+    rng = np.random.default_rng(len(lengths))
+    batch = [rng.standard_normal((length, WIDTH), dtype="float32") for length in lengths]
+    initialized(model, batch)
+    # In float64: a softmax makes relative errors of its scores' absolute ones, and the gradient of that of a single row
+    # is the difference of two equal numbers.
+    for node in model.walk():
+        for name in node.param_names:
+            node.set_param(name, node.get_param(name).astype("float64"))
+    assert_alike(model, [x.astype("float64") for x in batch], is_train, tolerance=1e-9, least=1.0)
+
+
 # --- forms
 
 
@@ -191,6 +222,10 @@ def on_rows() -> Net:
     return layers.with_array(layers.Relu(4))
 
 
+def attended(reduction: Net) -> Net:
+    return layers.chain(layers.list2ragged(), layers.ParametricAttention(WIDTH), reduction, layers.Linear(2))
+
+
 FORMS: dict[str, tuple[str, Callable[[], Net], Any]] = {
     "maxout": ("maxout_norm", lambda: layers.Maxout(WIDTH, normalize=True), X),
     "two pieces": ("maxout_norm", lambda: dropped(nP=2), X),
@@ -205,6 +240,8 @@ FORMS: dict[str, tuple[str, Callable[[], Net], Any]] = {
     "one column": ("hash_embeds", lambda: layers.HashEmbed(4, 7, column=1), IDS),
     "no columns": ("hash_embeds", lambda: embeds(columns=False), IDS[:, 0].copy()),
     "pooled": ("sequences", lambda: layers.chain(on_rows(), layers.list2ragged(), layers.reduce_sum()), SEQUENCES),
+    "attention": ("attention_pool", lambda: attended(layers.reduce_sum()), SEQUENCES),
+    "mean attention": ("attention_pool", lambda: attended(layers.reduce_mean()), SEQUENCES),
     "wrappers": ("sequences", lambda: layers.chain(on_rows(), layers.with_array(layers.Relu(2))), SEQUENCES),
 }
 

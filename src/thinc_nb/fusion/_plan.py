@@ -64,9 +64,9 @@ Form: TypeAlias = "Callable[[Sequence[Node], int], Step | None]"
 def forms() -> tuple[Form, ...]:
     """The fused forms, those that cover more first."""
     # Imported here: forms know the layers, and layers know plans.
-    from . import dense, hash_embeds, maxout_norm, sequences
+    from . import attention, dense, hash_embeds, maxout_norm, sequences
 
-    return (maxout_norm.match, hash_embeds.match, sequences.match, dense.match)
+    return (maxout_norm.match, hash_embeds.match, sequences.match, attention.match, dense.match)
 
 
 class Plan:
