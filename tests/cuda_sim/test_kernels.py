@@ -118,11 +118,18 @@ def test_maxout():
     agree(maxout.backprop_maxout, reals(15), which, np.ones(60, "f"), 4, written=(2,))
 
 
-@pytest.mark.kernels("window.seq2col", "window.backprop_seq2col", "window.row_bounds", "window.sequence_offsets")
+@pytest.mark.kernels(
+    "window.seq2col",
+    "window.backprop_seq2col",
+    "window.backprop_seq2col_in_order",
+    "window.row_bounds",
+    "window.sequence_offsets",
+)
 def test_windows():
     starts, ends = np.array([0, 0, 0, 3, 4, 4], "i"), np.array([3, 3, 3, 4, 6, 6], "i")
     agree(window.seq2col, np.ones((6, 15), "f"), reals(18), starts, ends, 3, 2)
     agree(window.backprop_seq2col, np.ones((6, 3), "f"), reals(6, 15), starts, ends, 2)
+    agree(window.backprop_seq2col_in_order, np.ones((6, 3), "f"), reals(6, 15), starts, ends, 2)
     agree(
         window.row_bounds,
         np.array([3, 1, 2], "int64"),

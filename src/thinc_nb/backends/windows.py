@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..kernels import window as kernels
 from ..types import Floats2d, Ints1d
 from ._base import check_integer, described
 from ._lengths import LengthOps
+
+MANY_BYTES = 1 << 24
+"""Of a gradient that is not in a processor's cache any more."""
 
 
 class WindowOps(LengthOps):
@@ -37,7 +42,9 @@ class WindowOps(LengthOps):
             raise ValueError(f"backprop_seq2col: dY must have a multiple of {2 * nW + 1} columns, got {described(dY)}")
         dX: Floats2d = self._empty((len(dY), width), dY.dtype)
         if dX.size:
-            kernels.backprop_seq2col(dX, dY, starts, ends, nW)
+            large = dY.nbytes > MANY_BYTES and self.xp is np
+            kernel = kernels.backprop_seq2col_in_order if large else kernels.backprop_seq2col
+            kernel(dX, dY, starts, ends, nW)
         return dX
 
     def _row_bounds(self, what: str, rows: int, lengths: Ints1d | None) -> tuple[Any, Any]:

@@ -28,34 +28,51 @@ def seq2col(r: int, out: Reals2d, x_flat: Reals1d, starts: Int32s1d, ends: Int32
         after[j] = ZERO
 
 
-# Row r of dy is read from front to back and next to row r - 1, of which only the last columns are left to read: row by
-# row of dx instead, which reads from three places, takes 1.4 times as long where dy does not fit the cache. A block
-# adds what it can reach: its rows are written by no other.
-@blockwise(cpu=32, cuda=1)
-def backprop_seq2col(
+@rowwise
+def backprop_seq2col(r: int, dx: Reals2d, dy: Reals2d, starts: Int32s1d, ends: Int32s1d, window: int) -> None:
+    width = dx.shape[1]
+    row = dx[r]
+    own = dy[r, window * width : (window + 1) * width]
+    if window == 1 and starts[r] < r < ends[r] - 1:
+        # Nearly all rows of nearly all models: one pass, 1.6 times as fast as three.
+        left = dy[r - 1, 2 * width : 3 * width]
+        right = dy[r + 1, :width]
+        for j in range(lane(), width, lanes()):
+            row[j] = own[j] + left[j] + right[j]
+    else:
+        for j in range(lane(), width, lanes()):
+            row[j] = own[j]
+        for w in range(1, window + 1):
+            if r - w >= starts[r]:
+                columns = dy[r - w, (window + w) * width : (window + w + 1) * width]
+                for j in range(lane(), width, lanes()):
+                    row[j] += columns[j]
+            if r + w < ends[r]:
+                columns = dy[r + w, (window - w) * width : (window - w + 1) * width]
+                for j in range(lane(), width, lanes()):
+                    row[j] += columns[j]
+
+
+# The same for a dy that does not fit the cache: read from front to back, not from three places at once (0.7 times the
+# time for 8000 rows of 900 columns, 1.3 times for 2000 of 288). A block adds what reaches its own rows.
+@blockwise(cpu=32, cuda=32)
+def backprop_seq2col_in_order(
     block: int, start: int, stop: int, dx: Reals2d, dy: Reals2d, starts: Int32s1d, ends: Int32s1d, window: int
 ) -> None:
     width = dx.shape[1]
-    for r in range(start, min(stop + window, dx.shape[0])):
-        d = dy[r]
-        for t in range(max(r - window, starts[r], start), min(r, stop)):
-            before, columns = dx[t], d[(t - r + window) * width : (t - r + window + 1) * width]
+    # Rows are zeroed just before the first is added to them.
+    cleared = start
+    for r in range(max(start - window, 0), min(stop + window, dx.shape[0])):
+        for t in range(cleared, min(r + window + 1, stop)):
+            row = dx[t]
             for j in range(lane(), width, lanes()):
-                before[j] += columns[j]
-        if r < stop:
-            row, own = dx[r], d[window * width : (window + 1) * width]
-            if window == 1 and r > starts[r]:
-                # Nearly all rows of nearly all models: one pass for two.
-                columns = dy[r - 1, 2 * width :]
-                for j in range(lane(), width, lanes()):
-                    row[j] = own[j] + columns[j]
-            else:
-                for j in range(lane(), width, lanes()):
-                    row[j] = own[j]
-                for t in range(max(r - window, starts[r]), r):
-                    columns = dy[t, (r - t + window) * width : (r - t + window + 1) * width]
-                    for j in range(lane(), width, lanes()):
-                        row[j] += columns[j]
+                row[j] = ZERO
+        cleared = max(cleared, min(r + window + 1, stop))
+        d = dy[r]
+        for t in range(max(r - window, starts[r], start), min(r + window + 1, ends[r], stop)):
+            row, columns = dx[t], d[(t - r + window) * width : (t - r + window + 1) * width]
+            for j in range(lane(), width, lanes()):
+                row[j] += columns[j]
 
 
 @rowwise
