@@ -104,11 +104,23 @@ def convolutions(draw: st.DrawFn) -> list[Net]:
     return [layers.expand_window(window), *draw(maxouts(WIDTH * (2 * window + 1)))]
 
 
+ACTIVATIONS = [
+    layers.ClippedLinear,
+    layers.Dish,
+    layers.Gelu,
+    layers.HardSwish,
+    layers.HardSwishMobilenet,
+    layers.HardTanh,
+    layers.Mish,
+    layers.Sigmoid,
+    layers.Swish,
+]
+
 simple = st.one_of(
     st.builds(lambda: [layers.Relu(WIDTH, WIDTH)]),
     st.builds(lambda: [layers.Linear(WIDTH, WIDTH)]),
     st.builds(lambda: [layers.Softmax(WIDTH, WIDTH)]),
-    st.builds(lambda: [layers.Mish(WIDTH, WIDTH)]),
+    st.builds(lambda layer: [layer(WIDTH, WIDTH)], st.sampled_from(ACTIVATIONS)),
     st.builds(lambda: [layers.LayerNorm(WIDTH)]),
     st.builds(lambda rate: [layers.Dropout(rate)], rates),
     maxouts(WIDTH),
@@ -235,6 +247,10 @@ FORMS: dict[str, tuple[str, Callable[[], Net], Any]] = {
     "float64": ("maxout_norm", lambda: layers.residual(dropped()), X.astype("float64")),
     "relu": ("dense", lambda: layers.chain(layers.Relu(5), layers.Softmax(3)), X),
     "linear": ("dense", lambda: layers.chain(layers.Linear(5), layers.Linear(3)), X),
+    **{
+        layer.__name__: ("dense", partial(lambda layer: layers.chain(layer(5), layer(3)), layer), X)
+        for layer in ACTIVATIONS
+    },
     "columns": ("hash_embeds", lambda: embeds(columns=True), IDS),
     "unsigned": ("hash_embeds", lambda: embeds(columns=True), IDS.astype("uint64")),
     "one column": ("hash_embeds", lambda: layers.HashEmbed(4, 7, column=1), IDS),

@@ -1,7 +1,7 @@
-"""Linear, Relu and Softmax: the bias is added in the pass that computes the activation.
+"""Dense layers: Linear, Relu, Softmax and the other activations.
 
-Backwards, the sums for the bias's gradient are made in the pass of the activation's gradient, and the gradient of W is
-written where it belongs.
+Of Relu and Softmax the bias is added in the pass that computes the activation; of Relu it is summed in that of the
+gradient. Of all, the gradient of W is written where it belongs.
 """
 
 from __future__ import annotations
@@ -13,9 +13,17 @@ import numpy as np
 
 from ..kernels import dense as kernels
 from ..layers._checks import check_gradient
+from ..layers.clipped_linear import forward as clipped_linear
+from ..layers.dish import forward as dish
+from ..layers.gelu import forward as gelu
+from ..layers.hard_swish import forward as hard_swish
+from ..layers.hard_swish_mobilenet import forward as hard_swish_mobilenet
 from ..layers.linear import forward as linear
+from ..layers.mish import forward as mish
 from ..layers.relu import forward as relu
+from ..layers.sigmoid import forward as sigmoid
 from ..layers.softmax import forward as softmax
+from ..layers.swish import forward as swish
 from ._gradients import add_product, arrays_of, is_ready
 from ._plan import Result
 
@@ -34,11 +42,11 @@ class Dense:
         self.nodes: list[Node] = []
         self.kernels = tuple(f"dense.{name}" for name in kernels)
 
-    def activate(self, Z: Any, b: Any) -> None:
-        """Add the bias to Z and apply the activation, in place."""
+    def activate(self, Z: Any, b: Any) -> Any:
+        """Add the bias to Z, in place, and give the activation, in place or not."""
         raise NotImplementedError
 
-    def derivative(self, dY: Any, Y: Any) -> tuple[Any, Any]:
+    def derivative(self, dY: Any, Y: Any, Z: Any) -> tuple[Any, Any]:
         """The gradients of Z and of the bias."""
         return dY, dY.sum(axis=0)
 
@@ -58,13 +66,13 @@ class Dense:
         if not len(W) or not self.runs(is_train):
             return None
         ops = node.ops
-        Y = ops._empty((len(X), len(W)), X.dtype)
-        ops._matmul(X, W.T, Y)
-        self.activate(Y, b)
+        Z = ops._empty((len(X), len(W)), X.dtype)
+        ops._matmul(X, W.T, Z)
+        Y = self.activate(Z, b)
 
         def backprop(dY: Any) -> Any:
             check_gradient(node, dY, Y)
-            dZ, db = self.derivative(np.ascontiguousarray(dY), Y)
+            dZ, db = self.derivative(np.ascontiguousarray(dY), Y, Z)
             node.inc_grad("b", db)
             add_product(node, "W", dZ.T, X)
             dX = ops._empty(X.shape, X.dtype)
@@ -77,19 +85,21 @@ class Dense:
 class DenseLinear(Dense):
     """Linear."""
 
-    def activate(self, Z: Any, b: Any) -> None:
+    def activate(self, Z: Any, b: Any) -> Any:
         """Only the bias."""
         kernels.add_bias(Z, b)
+        return Z
 
 
 class DenseRelu(Dense):
     """Relu."""
 
-    def activate(self, Z: Any, b: Any) -> None:
+    def activate(self, Z: Any, b: Any) -> Any:
         """max(Z + b, 0)."""
         kernels.bias_relu(Z, b)
+        return Z
 
-    def derivative(self, dY: Any, Y: Any) -> tuple[Any, Any]:
+    def derivative(self, dY: Any, Y: Any, Z: Any) -> tuple[Any, Any]:
         """dY where Y is above 0."""
         kernel, ops = kernels.backprop_bias_relu, self.node.ops
         dZ = ops._empty(Y.shape, Y.dtype)
@@ -101,9 +111,10 @@ class DenseRelu(Dense):
 class DenseSoftmax(Dense):
     """Softmax, whose gradient is that of cross-entropy: the losses give that of Z already."""
 
-    def activate(self, Z: Any, b: Any) -> None:
+    def activate(self, Z: Any, b: Any) -> Any:
         """softmax(Z + b)."""
         kernels.bias_softmax(Z, Z.reshape(-1), b)
+        return Z
 
     def runs(self, is_train: bool) -> bool:
         """With a temperature of 1."""
@@ -111,11 +122,55 @@ class DenseSoftmax(Dense):
         return (attrs["softmax_normalize"] or is_train) and attrs["softmax_temperature"] == 1.0
 
 
+class DenseActivated(Dense):
+    """A layer with an activation of its own."""
+
+    def __init__(self, node: Node, name: str, gradient_of: str) -> None:
+        super().__init__(node, ())
+        self.name, self.gradient_of = name, gradient_of
+        kernel = "hard_swish" if name == "hard_swish_mobilenet" else name
+        self.kernels = ("dense.add_bias", f"activations.{kernel}", f"activations.backprop_{kernel}")
+
+    def settings(self) -> list[Any]:
+        """What the activation has besides its argument."""
+        attrs = self.node.attrs
+        names = ("slope", "offset", "min_val", "max_val") if self.name == "clipped_linear" else ()
+        return [attrs[name] for name in names]
+
+    def activate(self, Z: Any, b: Any) -> Any:
+        """The activation of Z + b, which the gradient needs too."""
+        kernels.add_bias(Z, b)
+        return getattr(self.node.ops, self.name)(Z, *self.settings())
+
+    def derivative(self, dY: Any, Y: Any, Z: Any) -> tuple[Any, Any]:
+        """From Z, from Y or from both."""
+        backprop = getattr(self.node.ops, f"backprop_{self.name}")
+        taken = [Z if which == "Z" else Y for which in self.gradient_of]
+        dZ = backprop(dY, *taken, *self.settings())
+        return dZ, dZ.sum(axis=0)
+
+
+ACTIVATIONS = {
+    clipped_linear: ("clipped_linear", "Z"),
+    dish: ("dish", "Z"),
+    gelu: ("gelu", "Z"),
+    hard_swish: ("hard_swish", "Z"),
+    hard_swish_mobilenet: ("hard_swish_mobilenet", "Z"),
+    mish: ("mish", "Z"),
+    sigmoid: ("sigmoid", "Y"),
+    swish: ("swish", "ZY"),
+}
+"""The operation that each forward function applies, and what its gradient is computed from, in the arguments' order."""
+
+
 def match(nodes: Sequence[Node], at: int) -> Dense | None:
-    """One of the three."""
+    """One of them."""
     node = nodes[at]
     if node._func is relu:
         return DenseRelu(node, ("bias_relu", "backprop_bias_relu"))
     if node._func is softmax:
         return DenseSoftmax(node, ("bias_softmax",))
-    return DenseLinear(node, ()) if node._func is linear else None
+    if node._func is linear:
+        return DenseLinear(node, ())
+    found = ACTIVATIONS.get(node._func)
+    return None if found is None else DenseActivated(node, *found)
