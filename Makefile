@@ -17,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
 OLDEST := .venv-mypy-oldest
-OLDEST_MYPY := 1.15.0
+OLDEST_MYPY := 1.18.2
 PIP := -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 # The build backend is installed, and pinned, like everything else: no isolation.
 INSTALL := $(BIN)/python $(PIP) --no-build-isolation

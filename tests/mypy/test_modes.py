@@ -1,4 +1,4 @@
-"""The plugin under mypy's ways of running: with a cache, as a daemon, in processes; and after an error of its own."""
+"""The plugin under mypy's ways of running: with a cache, as a daemon, in processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import CONFIGURATIONS, SOURCE, configuration
+from .harness import CONFIGURATIONS, SOURCE
 
 pytest.importorskip("mypy")
 
@@ -42,11 +42,58 @@ ALWAYS = (
 )
 
 
+# What other files say of widths, in all the ways that are followed from file to file.
+SIZES = """
+from typing import Final, Literal
+from thinc_nb.api import Linear, Model
+from thinc_nb.types import NI, NO, Floats2d
+WIDTH: Final = {width}
+class Config:
+    WIDTH: Final = {width}
+    def __init__(self) -> None:
+        self.size: Final = {width}
+class Encoder(Model[Floats2d, Floats2d, Literal[20], Literal[{width}]]): ...
+def encoder() -> Model[Floats2d, Floats2d, Literal[20], Literal[{width}]]:
+    return Linear({width}, 20)
+def half() -> Literal[{width}]:
+    return {width}
+"""
+USER = """
+import sizes
+from sizes import WIDTH, Config, Encoder, encoder, half
+from thinc_nb.api import Linear, Model, chain
+def build(config: Config, own: Encoder) -> None:
+    a = chain(Linear(WIDTH, 4), Linear(2, 64))
+    b = chain(Linear(sizes.WIDTH, 4), Linear(2, 64))
+    c = chain(Linear(Config.WIDTH, 4), Linear(2, 64))
+    d = chain(Linear(config.WIDTH, 4), Linear(2, 64))
+    e = chain(Linear(config.size, 4), Linear(2, 64))
+    f = chain(encoder(), Linear(2, 64))
+    g = chain(own, Linear(2, 64))
+    h = chain(Linear(half(), 4), Linear(2, 64))
+    i = chain(Linear(WIDTH * 2, 4), Linear(2, 128))
+    with Model.define_operators({">>": chain}):
+        j = Linear(WIDTH, 4) >> Linear(2, 64)
+width = WIDTH
+k = chain(Linear(width, 4), Linear(2, 64))
+"""
+USED_AT = [n for n, line in enumerate(USER.splitlines(), 1) if "Linear(2, " in line]
+
+
 def write(folder: Path, width: int) -> None:
     # mypy sees a change by the size of a file, or the second of its writing: the padding makes the sizes differ.
     padding = "#" * width + "\n"
     (folder / "layers.py").write_text(LAYERS.format(width=width) + padding)
     (folder / "program.py").write_text(PROGRAM.format(width=width) + padding)
+
+
+def write_sizes(folder: Path, width: int) -> None:
+    (folder / "sizes.py").write_text(SIZES.format(width=width) + "#" * width + "\n")
+
+
+def lines_of(errors: list[str]) -> list[int]:
+    assert all(error.endswith("[layer-dim]") for error in errors), errors
+    return [int(error.split(":")[1]) for error in errors]
 
 
 def run(folder: Path, *command: str, **environment: str) -> list[str]:
@@ -94,20 +141,51 @@ def test_the_daemon_follows_changes(project: Path) -> None:
         run(project, *daemon, "stop")
 
 
+def test_the_daemon_goes_on_after_a_syntax_error(project: Path) -> None:
+    daemon = ("mypy.dmypy", "--status-file", "syntax.json")
+    program = project / "program.py"
+    write(project, 32)
+    try:
+        assert run(project, *daemon, "run", "--timeout", "300", "--", "program.py") == [*AT_32, ALWAYS]
+        program.write_text(PROGRAM.format(width=32).replace("Linear(2, 64))", "Linear(2, nI=))"))
+        (broken,) = run(project, *daemon, "check", "program.py")
+        assert broken.endswith("[syntax]")
+        program.write_text(PROGRAM.format(width=32).replace("Linear(2, 64))", "Linear(2, 3 * 32))"))
+        fixed = TOO_WIDE.format(8, "Linear(2, 3 * 32)", 96, "first")
+        assert run(project, *daemon, "check", "program.py") == [fixed, AT_32[1], ALWAYS]
+    finally:
+        run(project, *daemon, "stop")
+
+
+def test_a_width_that_changes_in_another_file_is_found_in_the_cache(project: Path) -> None:
+    (project / "user.py").write_text(USER)
+    for width in (64, 32, 64, 16):
+        write_sizes(project, width)
+        assert lines_of(run(project, "mypy", "user.py")) == ([] if width == 64 else USED_AT)
+
+
+def test_a_width_that_changes_in_another_file_is_found_by_the_daemon(project: Path) -> None:
+    (project / "user.py").write_text(USER)
+    daemon = ("mypy.dmypy", "--status-file", "sizes.json")
+    write_sizes(project, 64)
+    try:
+        assert run(project, *daemon, "run", "--timeout", "300", "--", "user.py") == []
+        for width in (32, 64, 16):
+            write_sizes(project, width)
+            assert lines_of(run(project, *daemon, "check", "user.py")) == ([] if width == 64 else USED_AT)
+    finally:
+        run(project, *daemon, "stop")
+
+
 @pytest.mark.skipif(int(version("mypy").partition(".")[0]) < 2, reason="mypy checks in several processes from 2.0 on")
 def test_several_processes_find_the_same(project: Path) -> None:
     write(project, 32)
-    assert run(project, "mypy", "--num-workers", "2", "--cache-dir", "parallel", "program.py") == [*AT_32, ALWAYS]
-
-
-def test_an_error_inside_the_plugin_leaves_mypys_own_answer(project: Path) -> None:
-    write(project, 32)
-    (project / "broken.py").write_text(
-        "from thinc_nb.mypy import hooks\n"
-        "def fail(*args, **kwargs): raise KeyError('unexpected')\n"
-        "hooks.result_of = hooks.operation = hooks.called_reduce = hooks.called_partial = fail\n"
-        "def plugin(version): return hooks.ThincNbPlugin\n"
-    )
-    (project / "broken.ini").write_text(configuration().replace("plugins = thinc_nb.mypy", "plugins = ./broken.py"))
-    arguments = ("mypy", "--config-file", "broken.ini", "--cache-dir", "broken", "program.py")
-    assert run(project, *arguments) == []
+    parallel = ("mypy", "--num-workers", "2", "--cache-dir", "parallel")
+    assert run(project, *parallel, "program.py") == [*AT_32, ALWAYS]
+    (project / "user.py").write_text(USER)
+    for width in (32, 64):
+        write_sizes(project, width)
+        said = run(project, *parallel, "program.py", "user.py")
+        assert [error for error in said if error.startswith("program.py")] == [*AT_32, ALWAYS]
+        in_user = [error for error in said if error.startswith("user.py")]
+        assert lines_of(in_user) == ([] if width == 64 else USED_AT)

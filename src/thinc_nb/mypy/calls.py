@@ -263,7 +263,8 @@ def _variables(typ: ProperType) -> list[TypeVarType]:
 
 def called_reduce(api: TypeChecker, ctx: FunctionContext, treatment: Treatment) -> Type:
     """``reduce(chain, layers)``, which is ``chain(*layers)``; with an initial layer before them."""
-    if not treatment.is_variadic or len(ctx.args) < 2 or len(ctx.args[1]) != 1:
+    has_stars = any(kind.is_star() for kinds in ctx.arg_kinds for kind in kinds)
+    if not treatment.is_variadic or has_stars or len(ctx.args) < 2 or len(ctx.args[1]) != 1:
         return ctx.default_return_type
     arguments = [Argument(ctx.args[1][0], ctx.arg_types[1][0], ARG_STAR)]
     if len(ctx.args) > 2 and ctx.args[2]:

@@ -79,7 +79,7 @@ class ThincNbPlugin(Plugin):
         if fullname in kept:
             return kept[fullname]
         hook: _HookT | None = None
-        with nullcontext() if self.options.show_traceback else _PASSED_OVER:
+        with nullcontext() if _shows_errors(self.options) else _PASSED_OVER:
             hook = find(fullname)
             if "." not in fullname or self._treatments.is_settled(fullname):
                 kept[fullname] = hook
@@ -213,13 +213,18 @@ def _any_model(api: CheckerPluginInterface) -> Type:
     return Report(checker, "", checker.tree).any_model()
 
 
+def _shows_errors(options: Options) -> bool:
+    # The daemon sets show_traceback for itself, and would end with the first error.
+    return options.show_traceback and not options.fine_grained_incremental
+
+
 def _guarded(
     hook: Callable[[_ContextT], _ResultT], fallback: Callable[[_ContextT], _ResultT]
 ) -> Callable[[_ContextT], _ResultT]:
     """A hook that falls back to mypy's answer after an error of its own; --show-traceback shows the error."""
 
     def guarded(ctx: _ContextT) -> _ResultT:
-        if ctx.api.options.show_traceback:
+        if _shows_errors(ctx.api.options):
             return hook(ctx)
         with _PASSED_OVER:
             return hook(ctx)

@@ -12,6 +12,7 @@ from mypy.maptype import map_instance_to_supertype
 from mypy.nodes import (
     ARG_POS,
     ARG_STAR,
+    ARG_STAR2,
     ArgKind,
     AssignmentExpr,
     CallExpr,
@@ -39,6 +40,7 @@ from mypy.types import (
     TypeVarType,
     UninhabitedType,
     UnionType,
+    UnpackType,
     get_proper_type,
 )
 
@@ -235,7 +237,7 @@ def written_items(api: TypeChecker, argument: Argument) -> list[Argument] | None
         ]
         if len(items) == len(written.items):
             return items
-    if isinstance(t, TupleType):
+    if isinstance(t, TupleType) and not any(isinstance(item, UnpackType) for item in t.items):
         return [Argument(expr, item, ARG_POS, item=i) for i, item in enumerate(t.items)]
     return None
 
@@ -244,8 +246,10 @@ def read_layer(report: Report, argument: Argument) -> Layer | None:
     """One argument as a layer; None, and an error, if it is none."""
     api, expr = report.api, argument.expr
     node, typ = argument.where or expr, get_proper_type(argument.typ)
-    is_starred = argument.kind == ARG_STAR
-    if is_starred:
+    is_starred = argument.kind.is_star()
+    if argument.kind == ARG_STAR2:
+        typ = any_type()
+    elif is_starred:
         typ = _item_type(api, typ, expr)
     text = Source(expr, is_starred, argument.item)
     nI: Dim = None
