@@ -77,7 +77,7 @@ $(VENV)/typecheck.stamp: $(VENV)/test.stamp
 	@touch $@
 
 # Everything but mypy is that of .venv, which the .pth file adds behind it.
-$(OLDEST)/mypy.stamp: $(VENV)/typecheck.stamp
+$(OLDEST)/mypy-$(OLDEST_MYPY).stamp: $(VENV)/typecheck.stamp
 	@$(BIN)/python -m venv --clear --without-pip $(@D)
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet --python $(OLDEST)/bin/python install --no-deps mypy==$(OLDEST_MYPY)
 	@here=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
@@ -128,7 +128,7 @@ typecheck: mypy pyright stubtest
 mypy: $(VENV)/typecheck.stamp
 	$(BIN)/python -m mypy
 
-mypy-oldest: $(OLDEST)/mypy.stamp
+mypy-oldest: $(OLDEST)/mypy-$(OLDEST_MYPY).stamp
 	$(OLDEST)/bin/python -m mypy --version | grep -F "mypy $(OLDEST_MYPY)"
 	$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS) --dist loadfile tests/mypy/test_cases.py tests/mypy/test_modes.py
 
