@@ -32,6 +32,45 @@ def test_gemm_overwrites_out():
     assert out.tolist() == [[3, 3], [3, 3]]
 
 
+@pytest.mark.parametrize("size", [1, 5, 64, 600])
+@pytest.mark.parametrize("trans2", [False, True])
+def test_out_may_be_one_of_the_sides_or_a_part_of_them(rng, size, trans2):
+    x, y = rng.standard_normal((2, size, size)).astype("f")
+    expected = ops.gemm(x, y, trans2=trans2)
+    for side in (0, 1):
+        pair = [x.copy(), y.copy()]
+        assert ops.gemm(*pair, out=pair[side], trans2=trans2) is pair[side]
+        np.testing.assert_array_equal(pair[side], expected)
+    both = np.concatenate((x, y))
+    ops.gemm(both[:size], both[size:], out=both[size // 2 : size // 2 + size], trans2=trans2)
+    np.testing.assert_array_equal(both[size // 2 : size // 2 + size], expected)
+
+
+@pytest.mark.parametrize("place", [np.s_[:, ::2], np.s_[:, ::-2], np.s_[::-1, :6], np.s_[:, 3:9]])
+def test_out_may_lie_in_any_way_and_nothing_beside_it_is_written(rng, place):
+    x, y = rng.standard_normal((5, 8)).astype("f"), rng.standard_normal((8, 6)).astype("f")
+    around = np.full((5, 12), 9, "f")
+    expected = around.copy()
+    expected[place] = ops.gemm(x, y)
+    ops.gemm(x, y, out=around[place])
+    np.testing.assert_array_equal(around, expected)
+    by_columns = np.zeros((6, 5), "f").T
+    np.testing.assert_array_equal(ops.gemm(x, y, out=by_columns), ops.gemm(x, y))
+
+
+def test_sides_may_lie_in_any_way(rng):
+    big = rng.standard_normal((40, 40)).astype("f")
+    shifted = np.zeros(40 * 40 * 4 + 1, "u1")[1:].view("f").reshape(40, 40)
+    shifted[...] = big
+    assert not shifted.flags.aligned
+    views = [big[:9, :7], big[::2, 1::3], big[::-1], big[:, ::-1].T, big[:, 3:4], big[5:6], big[:, 3:4].T, shifted]
+    views += [np.broadcast_to(big[:1], (30, 40)), np.broadcast_to(big[:, :1], (40, 30)), shifted.T, shifted[3:5]]
+    for x in views:
+        for y in (*views, *(view.T for view in views)):
+            if x.shape[1] == y.shape[0]:
+                np.testing.assert_allclose(ops.gemm(x, y), x.astype("d") @ y.astype("d"), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

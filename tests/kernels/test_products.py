@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -78,3 +82,17 @@ def test_nan_and_inf_stay_in_their_rows_and_columns(kernel):
     others = np.delete(out, 2, axis=0)
     assert (others[:, 7] == np.inf).all()
     assert (np.delete(others, 7, axis=1) == 40).all()
+
+
+def test_tiles_are_made_for_the_processor_that_numba_compiles_for():
+    # Vectors wider than it has would do, slowly; fused additions that it lacks would be calls of the C library.
+    code = (
+        "import numpy; from thinc_nb.kernels import _tiles, products; rng = numpy.random.default_rng(0);"
+        "a, b = rng.standard_normal((2, 37, 37)).astype('f'); out = numpy.empty_like(a); products.product(out, a, b);"
+        "(loop,) = products.product._single.overloads.values();"
+        "print(_tiles.VECTOR_BYTES, 'fmaf' not in loop.library.get_asm_str());"
+        "numpy.testing.assert_allclose(out, a.astype('d') @ b, rtol=1e-4, atol=1e-5)"
+    )
+    env = {**os.environ, "THINC_NB_CACHE_DIR": "", "NUMBA_CPU_NAME": "generic"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["16", "True"], "")

@@ -15,7 +15,8 @@ class ProductOps(OpsBase):
     ) -> Floats2d:
         """The matrix product of x and y, each transposed first if asked for.
 
-        `out`, of the result's shape and dtype, is overwritten and returned. ValueError if shapes or dtypes do not fit.
+        `out`, of the result's shape and dtype, is overwritten and returned; it may be x, y or a part of them.
+        ValueError if shapes or dtypes do not fit.
         """
         x, y = self._array("gemm: x", x, 2), self._array("gemm: y", y, 2)
         if x.dtype != y.dtype or x.dtype.char not in "fd":
@@ -35,8 +36,15 @@ class ProductOps(OpsBase):
         product: Floats2d = self._empty(shape, x.dtype) if out is None else out
         if product.shape != shape or product.dtype != x.dtype:
             raise ValueError(f"gemm: out must be {x.dtype} {shape}, got {described(out)}")
+        shares = self.xp.may_share_memory
+        if out is not None and (not out.flags.c_contiguous or shares(out, x) or shares(out, y)):
+            # A product is written while its sides are read, and in whole rows.
+            product = self._empty(shape, x.dtype)
         self._matmul(left, right, product)
-        return product
+        if out is None or product is out:
+            return product
+        out[...] = product
+        return out
 
     def affine(self, X: Floats2d, W: Floats2d, b: Floats1d) -> Floats2d:
         """Y = X Wᵀ + b: X (batch, nI), W (nO, nI), b (nO,) → Y (batch, nO)."""

@@ -12,7 +12,7 @@ divided among calls or threads.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -26,15 +26,19 @@ DEPTH = 256
 """Terms of a sum after which a tile goes back to memory: the rows that they come from stay in the second cache."""
 
 
-def vector_bytes() -> int:
-    """How wide this processor's vectors are."""
-    features = (config.CPU_FEATURES or codegen.get_host_cpu_features()).split(",")
+def vector_bytes(features: Sequence[str]) -> int:
+    """How wide the vectors of a processor with these features are."""
     return 64 if "+avx512f" in features else 32 if "+fma" in features else 16
 
 
-VECTOR_BYTES = vector_bytes()
+# Of the processor that is compiled for: numba's settings may name another than this one, and no features at all.
+FEATURES = (codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES).split(",")
+VECTOR_BYTES = vector_bytes(FEATURES)
+IS_ARM = platform.machine() in ("aarch64", "arm64")
 # Registers for the sums of a tile, and for what is multiplied: x86 has 32 of 512 bits and 16 of fewer, ARM 32.
-ROOMY = VECTOR_BYTES == 64 or platform.machine() in ("aarch64", "arm64")
+ROOMY = VECTOR_BYTES == 64 or IS_ARM
+# Where the processor cannot multiply and add at once, LLVM would call the C library for each number.
+HAS_FMA = IS_ARM or "+fma" in FEATURES
 
 
 class _Emitter:
@@ -108,6 +112,9 @@ class _Emitter:
             self.builder.store(value, place).align = self.bytes
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """a * b + c, rounded once where the processor can."""
+        if not HAS_FMA:
+            return self.builder.fadd(self.builder.fmul(a, b), c)
         return self.builder.call(self._fma, [a, b, c])
 
     def shuffle(self, a: Any, b: Any, lanes: list[int]) -> Any:
