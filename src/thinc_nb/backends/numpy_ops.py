@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,8 @@ class NumpyOps(Ops):
     """
 
     name = "numpy"
-    xp = np
+    if not TYPE_CHECKING:  # to checkers it is the property that it replaces, which costs a call
+        xp = np
 
     def __init__(
         self,
