@@ -107,13 +107,14 @@ def call_task(typing_context: Any, address: Any, arguments: Any, start: Any, sto
 
 @intrinsic
 def call_system(typing_context: Any, address: Any, file: Any, buffer: Any, size: Any) -> Any:
-    """Call read or write."""
+    """Call read or write: how many bytes they were, no more than 0 if it failed."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        call_address(builder, args[0], [builder.trunc(args[1], ir.IntType(32)), *args[2:]], WORD)
-        return context.get_dummy_value()
+        # Of a long result this is the lower half, and of an int, which Windows has, all.
+        result = call_address(builder, args[0], [builder.trunc(args[1], ir.IntType(32)), *args[2:]], WORD)
+        return builder.sext(builder.trunc(result, ir.IntType(32)), WORD)
 
-    return types.void(*(types.int64,) * 4), generate
+    return types.int64(*(types.int64,) * 4), generate
 
 
 @intrinsic

@@ -27,7 +27,7 @@ LINE = 128
 # --- where words are on the board: byte offsets ---------------------------------------------------------------------
 
 BUSY = 0
-"""1 while there is work."""
+"""Whether there is work: `FREE`, `IN_KERNEL` or `IN_PYTHON`."""
 SKIP = 8
 """How many times sleepers are left alone."""
 HERE = 16
@@ -66,14 +66,19 @@ MOST_MISSED = 6
 WORTH_WAKING = 3
 """Pieces."""
 
+FREE, IN_KERNEL, IN_PYTHON = 0, 1, 2
+MOST_FAILURES = 1000
+"""How often, one after another, a worker may fail to sleep. Signals are why it may; if its pipe was closed it ends."""
+
 _FIRST = 1 << 16
 _MASK = _FIRST - 1
 
 
 class Functions(NamedTuple):
-    """What is called from Python. `share` is an address: what compiled loops call."""
+    """What is called from Python. `share` is an address, what compiled loops call; `kept` is whose it is."""
 
     share: int
+    kept: Any
     serve: Callable[[int, int, int], int]
     open: Callable[[int, int], int]
     take: Callable[[int], int]
@@ -103,7 +108,7 @@ def _perform(board: int, piece: int) -> None:
 @njit(error_model="numpy", inline="always", _nrt=False)
 def _publish(board: int, function: int, arguments: int, items: int, each: int) -> bool:
     """Pin up work, and wake up who may help. False if there is other work on the board."""
-    if not exchange(board + BUSY, 0, 1):
+    if not exchange(board + BUSY, FREE, IN_KERNEL if function != 0 else IN_PYTHON):
         return False
     helpers = load(board + LIMIT)
     store(board + FUNCTION, function)
@@ -115,10 +120,12 @@ def _publish(board: int, function: int, arguments: int, items: int, each: int) -
     # Work in Python is large: for that all are woken up, and work wherever they are.
     store(board + HERE, _processor(board) if function != 0 else -1)
     number = (load(board + PIECES) >> 32) + 1
-    store(board + PIECES, (number << 32) | ((items + each - 1) // each))
+    pieces = (items + each - 1) // each
+    store(board + PIECES, (number << 32) | pieces)
     skip = load(board + SKIP) if function != 0 else 0
     asleep = False
-    for worker in range(helpers):
+    # One piece is done here: of many workers no more are woken up than there are others.
+    for worker in range(min(helpers, pieces - 1)):
         own = board + WORKERS + worker * LINE
         if load(own + ASLEEP) == 1:
             asleep = True
@@ -153,7 +160,7 @@ def _conclude(board: int) -> None:
         if polls > POLLS and polls % POLLS == 0:
             call_plain(load(board + YIELD))
         pause()
-    store(board + BUSY, 0)
+    store(board + BUSY, FREE)
 
 
 def _share(board: int, function: int, arguments: int, items: int, size: int, step: int) -> int:
@@ -162,6 +169,7 @@ def _share(board: int, function: int, arguments: int, items: int, size: int, ste
     size: its elements. step: pieces are multiples of so many items.
     """
     pieces = min(size // load(board + GRAIN), PIECES_PER_THREAD * (load(board + LIMIT) + 1), MOST_PIECES)
+    pieces = max(pieces, 1)  # None, if the grain was changed after the loop had looked whether to come here.
     each = ((items + pieces - 1) // pieces + step - 1) // step * step
     if each >= items or not _publish(board, function, arguments, items, each):
         call_task(function, arguments, 0, items)
@@ -176,16 +184,21 @@ def _share(board: int, function: int, arguments: int, items: int, size: int, ste
 
 
 @njit(error_model="numpy", inline="always", _nrt=False)
-def _sleep(board: int, worker: int) -> None:
-    """Sleep until there is work."""
+def _sleep(board: int, worker: int) -> bool:
+    """Sleep until there is work. False if the worker was not let sleep."""
     own = board + WORKERS + worker * LINE
     taken = load(own + TAKEN)
     store(board + MISSED, min(load(board + MISSED) + 1, MOST_MISSED) if taken < WORTH_WAKING else 0)
     store(own + TAKEN, 0)
     store(own + ASLEEP, 1)
-    call_system(load(board + READ), load(own + INBOX), board + BYTE, 1)
+    # Work in Python wakes up all: who pinned it up has seen this 1, or is seen here.
+    word = load(board + PIECES)
+    if (word >> 16) & _MASK < word & _MASK and load(board + FUNCTION) == 0 and exchange(own + ASLEEP, 1, 0):
+        return True
+    size = call_system(load(board + READ), load(own + INBOX), board + BYTE, 1)
     # Who wrote the byte has taken the 1 away. If it was interrupted, one may still come, and cut its next sleep short.
     exchange(own + ASLEEP, 1, 0)
+    return bool(size == 1)
 
 
 def _serve(board: int, worker: int, done: int) -> int:
@@ -197,6 +210,7 @@ def _serve(board: int, worker: int, done: int) -> int:
         add(board + DONE, done)
     own = board + WORKERS + worker * LINE
     polls = WATCH - 1
+    failures = 0
     while True:
         polls += 1
         if polls % WATCH == 0:
@@ -205,7 +219,9 @@ def _serve(board: int, worker: int, done: int) -> int:
             # On the processor of the thread that has the work it would only be in the way.
             here = load(board + HERE)
             if polls > load(board + PATIENCE) or (here >= 0 and here == _processor(board)):
-                _sleep(board, worker)
+                failures = 0 if _sleep(board, worker) else failures + 1
+                if failures > MOST_FAILURES:
+                    return -1
                 polls = WATCH - 1
                 continue
         word = load(board + PIECES)
@@ -235,7 +251,9 @@ def _take(board: int) -> int:
 
 
 def _close(board: int) -> int:
-    """Take what nobody has begun off the board, and wait for what workers have."""
+    """If there is work in Python, take what nobody has begun off the board, and wait for what workers have."""
+    if load(board + BUSY) != IN_PYTHON:
+        return 0
     while _take_first(board) >= 0:
         pass
     _conclude(board)
@@ -267,4 +285,4 @@ def functions() -> Functions:
     (result,) = share.overloads.values()
     address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
     called = ((_serve, 3), (_open, 2), (_take, 1), (_close, 1), (_idle, 2))
-    return Functions(address, *(_compiled(function, arguments) for function, arguments in called))
+    return Functions(address, share, *(_compiled(function, arguments) for function, arguments in called))

@@ -17,8 +17,10 @@ decides the device and the precision. Outputs come first, as in NumPy's C API.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias
 
 import numpy as np
@@ -28,7 +30,9 @@ from ._words import Precision
 
 P = ParamSpec("P")
 Shape: TypeAlias = Literal["items", "rows", "blocks"]
-_compiling = threading.Lock()
+_compiling = threading.RLock()
+PATIENCE = 30.0
+"""Seconds that a fork waits for kernels that are being compiled or loaded."""
 TABLES = frozenset({"table", "d_table"})
 """How bodies name arrays that they read or write here and there."""
 
@@ -118,14 +122,36 @@ class Kernel(Generic[P]):
         return tuple(converted)
 
 
+LOCKS = {"numba.core.compiler_lock": "global_compiler_lock._lock", "llvmlite.binding.ffi": "lib._lock._lock"}
+"""The locks of those who compile, in the order in which they take them."""
+_forking = threading.local()
+
+
+def _close() -> None:
+    """Before a fork: let nobody be compiling or loading. In the child these locks would be held for ever."""
+    _forking.held = []
+    for module, name in LOCKS.items():
+        if module in sys.modules:
+            lock = attrgetter(name)(sys.modules[module])
+            if lock.acquire(timeout=PATIENCE):
+                _forking.held.append(lock)
+
+
+def _open() -> None:
+    """After it: let them go on."""
+    while _forking.held:
+        _forking.held.pop().release()
+
+
 def _start_anew() -> None:
     """In a forked child: a thread that is not there any more may hold the lock."""
     global _compiling
-    _compiling = threading.Lock()
+    _compiling = threading.RLock()
+    _open()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+    os.register_at_fork(before=_close, after_in_parent=_open, after_in_child=_start_anew)
 
 KERNELS: dict[str, Kernel[...]] = {}
 """Every kernel that has been imported, by name."""

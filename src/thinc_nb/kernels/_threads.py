@@ -39,6 +39,8 @@ MIN_ELEMENTS = 1 << 14
 """Elements in a piece of a kernel's work; what is not two of them is not shared."""
 AWAKE = 100e-6
 """Seconds that a worker looks for work before it sleeps."""
+ENDING = 0.2
+"""Seconds that the end of the process waits for workers that are in the middle of a piece."""
 MOST_WORKERS = 255
 
 
@@ -61,6 +63,7 @@ class Workers:
     def __init__(self, limit: int, grain: int) -> None:
         self._starting = threading.Lock()
         self._in_python = threading.Lock()
+        self._is_forked = False
         self._perform: Callable[[int], None] = _nothing
         self._threads: list[threading.Thread] = []
         self._pipes: list[tuple[int, int]] = []
@@ -84,23 +87,44 @@ class Workers:
             self._write(self._layout.SHARED_FROM, 2 * grain)
 
     def start(self) -> None:
-        """Start as many threads as may help."""
+        """Start as many threads as may help, or as there can be. Nothing if that is being done, or the process ends."""
         layout = self._layout
         functions = layout.functions()
-        with self._starting:
-            if not self._threads:
+        # Not to be waited for: a signal may have come while this very thread was here, and its handler use kernels.
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._words[layout.STOP // 8]:
+                return
+            if not self._words[layout.BYTE // 8]:
                 self._write_system(functions)
                 atexit.register(self.stop)
-            while len(self._threads) < self._words[layout.LIMIT // 8]:
-                worker = len(self._threads)
-                pipe = os.pipe()
-                self._write(layout.WORKERS + worker * layout.LINE + layout.INBOX, pipe[0])
-                self._write(layout.WORKERS + worker * layout.LINE + layout.OUTBOX, pipe[1])
-                thread = threading.Thread(target=self._work, args=(functions, worker), name="thinc_nb", daemon=True)
-                self._pipes.append(pipe)
-                self._threads.append(thread)
-                thread.start()
+            try:
+                while len(self._threads) < self._words[layout.LIMIT // 8]:
+                    self._start_one(functions)
+            except (OSError, RuntimeError):
+                # No more open files, or threads. Work goes on with those that there are.
+                self._write(layout.LIMIT, len(self._threads))
             self._write(layout.SHARE, functions.share)
+        finally:
+            self._starting.release()
+
+    def _start_one(self, functions: Functions) -> None:
+        """OSError or RuntimeError if the system has no more of what a worker needs."""
+        worker, layout = len(self._threads), self._layout
+        pipe = os.pipe()
+        self._write(layout.WORKERS + worker * layout.LINE + layout.INBOX, pipe[0])
+        self._write(layout.WORKERS + worker * layout.LINE + layout.OUTBOX, pipe[1])
+        thread = threading.Thread(target=self._work, args=(functions, worker), name="thinc_nb", daemon=True)
+        self._pipes.append(pipe)
+        self._threads.append(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads.pop()
+            for end in self._pipes.pop():
+                os.close(end)
+            raise
 
     def _write_system(self, functions: Functions) -> None:
         layout = self._layout
@@ -127,11 +151,13 @@ class Workers:
     def run(self, call: Callable[[int, int], None], ranges: Sequence[Range]) -> None:
         """Call with each of the ranges, and return when all are done. Raises what a call raised."""
         # Also where this is a worker, whose work contains work: then there is a holder.
-        if not self._in_python.acquire(blocking=False):
+        if len(ranges) > self._layout.MOST_PIECES or not self._in_python.acquire(blocking=False):
             return _run_alone(call, ranges)
         try:
             if not self._words[self._layout.SHARE // 8]:
                 self.start()
+                if not self._words[self._layout.SHARE // 8]:
+                    return _run_alone(call, ranges)
             functions = self._layout.functions()
             errors: list[BaseException] = []
 
@@ -142,14 +168,20 @@ class Workers:
                     errors.append(error)
 
             self._perform = perform
-            if not functions.open(self.board, len(ranges)):
-                return _run_alone(call, ranges)
+            # An interrupt may come as soon as work is pinned up: `close` finds out whether it was.
+            is_shared = False
             try:
-                while (piece := functions.take(self.board)) >= 0:
-                    perform(piece)
+                if functions.open(self.board, len(ranges)):
+                    is_shared = True
+                    while (piece := functions.take(self.board)) >= 0:
+                        perform(piece)
             finally:
                 functions.close(self.board)
                 self._perform = _nothing
+            if not is_shared:
+                return _run_alone(call, ranges)
+            if self._is_forked:
+                raise RuntimeError("this process was forked in the middle of work whose other threads it does not have")
             if errors:
                 raise errors[0]
         finally:
@@ -174,12 +206,17 @@ class Workers:
             self._write(layout.LIMIT, 0)
             self._write(layout.STOP, 1)
             for _, outbox in self._pipes:
-                os.write(outbox, b" ")
+                with contextlib.suppress(OSError):  # Closed by one who closes all files.
+                    os.write(outbox, b" ")
+            deadline = time.monotonic() + ENDING
             for thread in self._threads:
-                thread.join(timeout=0.1)
+                with contextlib.suppress(RuntimeError):  # An interrupt came before it was started.
+                    thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def forget(self) -> None:
-        """In a forked child: the threads are not there."""
+        """In a forked child: the threads are not there, and nobody waits for what they were doing."""
+        self._is_forked = True
+        self._write(self._layout.DONE, self._layout.MOST_PIECES)
         atexit.unregister(self.stop)
         for pipe in self._pipes:
             for end in pipe:
@@ -214,6 +251,7 @@ grain = MIN_ELEMENTS
 board = 0
 """Where compiled loops look for other threads: the address of a board, 0 for nowhere."""
 _workers: Workers | None = None
+_preparing = threading.RLock()
 
 
 def set_num_threads(count: int) -> None:
@@ -242,17 +280,19 @@ def share(threads: int, elements: int | None = None) -> None:
 def prepare() -> Workers:
     """Have a board, before the first loop is compiled."""
     global _workers, board
-    if _workers is None:
-        _workers = Workers(num_threads - 1, grain)
-    else:
-        _workers.set(num_threads - 1, grain)
-    board = _workers.board if num_threads > 1 else 0
-    return _workers
+    # Two boards would be one too many: a loop may be looking at the one that is not kept.
+    with _preparing:
+        if _workers is None:
+            _workers = Workers(num_threads - 1, grain)
+        else:
+            _workers.set(num_threads - 1, grain)
+        board = _workers.board if num_threads > 1 else 0
+        return _workers
 
 
 def start() -> None:
     """Start the workers, for those who found work and nobody to share it with."""
-    prepare().start()
+    (_workers or prepare()).start()
 
 
 def run(call: Callable[[int, int], None], ranges: Sequence[Range]) -> None:
@@ -268,7 +308,8 @@ def run(call: Callable[[int, int], None], ranges: Sequence[Range]) -> None:
 
 def _start_anew() -> None:
     """In a forked child the threads are gone, and locks may have been held by one of them."""
-    global _workers, board
+    global _workers, board, _preparing
+    _preparing = threading.RLock()
     if _workers is not None:
         _workers.forget()
         _workers = Workers(num_threads - 1, grain)
