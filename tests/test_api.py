@@ -39,6 +39,8 @@ def test_all_names_what_there_is() -> None:
     missing = [name for name in api.__all__ if not hasattr(api, name)]
     assert missing == []
     assert set(layers.__all__) <= set(api.__all__)
+    # Completion shows what is imported late as well.
+    assert set(dir(api)) >= {*api.__all__, "__name__"}
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

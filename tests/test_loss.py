@@ -123,7 +123,7 @@ def test_convert_truths_gives_rows_and_mask() -> None:
         ({}, G, [1.0, 0.0], TypeError, "all integers or all names, got float"),
         ({}, G, [1], ValueError, r"mismatched shapes: \(2, 3\) vs \(1, 3\)"),
         ({}, G, np.zeros((2, 4), "float32"), ValueError, r"mismatched shapes: \(2, 3\) vs \(2, 4\)"),
-        ({}, G, [3, 0], IndexError, "out of bounds"),
+        ({}, G, [3, 0], IndexError, "there is no class 3 among 3"),
         ({}, G * 2, [1, 0], ValueError, "guesses outside"),
         ({}, G - 1, [1, 0], ValueError, "guesses outside"),
         ({}, G, ONE_HOT * 2, ValueError, "truth values outside"),

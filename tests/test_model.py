@@ -103,6 +103,8 @@ def test_a_dimension_is_a_size(value: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="dimension 'nO' of model 'node'"):
         model.set_dim("nO", value)
     assert model.has_dim("nO") is None
+    with pytest.raises(error, match="dimension 'nO' of model 'node'"):
+        node(dims={"nI": 3, "nO": value})
 
 
 # Parameters

@@ -277,3 +277,14 @@ def test_an_update_before_any_gradient_changes_nothing() -> None:
         model.finish_update(optimizer)
         assert model.to_bytes() == before
         assert not optimizer.nr_update
+
+
+@pytest.mark.parametrize("given", [None, 0.001, Linear(2, 3)])
+def test_what_is_no_optimizer_is_refused(given: Any) -> None:
+    model = Linear(2, 3).initialize()
+    model.inc_grad("W", ones(2, 3))
+    before = model.to_bytes()
+    with pytest.raises(TypeError, match="finish_update of model 'linear' takes an optimizer, such as Adam"):
+        model.finish_update(given)
+    assert model.to_bytes() == before
+    assert model.has_grad("W")

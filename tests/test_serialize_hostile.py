@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from thinc_nb import _msgpack
+from thinc_nb.api import Linear
 from thinc_nb.errors import ModelError, SerializationError
 from thinc_nb.model import Model
 
@@ -272,3 +274,13 @@ def test_nothing_is_ever_unpickled() -> None:
         found = build().to_dict()
         found["params"][1]["W"] = array(type=kind, shape=[1], data=data)
         refused(msgpack.packb(found, default=_msgpack.encode_other))
+
+
+def test_a_file_that_holds_no_model_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+    with pytest.raises(SerializationError, match=r"the content of '.*notes\.txt' is not that of a model: there is"):
+        Linear(2, 3).initialize().from_disk(path)
+    path.write_bytes(msgpack.packb([1]))
+    with pytest.raises(SerializationError, match=r"notes\.txt' is not that of a model: a list is no map"):
+        Linear(2, 3).initialize().from_disk(path)

@@ -133,7 +133,7 @@ def test_to_categorical_of_nothing_needs_the_number_of_classes() -> None:
         (3, 2 / 3, ValueError, "For 3 classes label_smoothing parameter has to be less than 0.666"),
         (3, -0.1, ValueError, "greater than or equal to 0"),
         (1, 0.1, ValueError, "n_classes should be greater than 1"),
-        (2, 0.0, IndexError, "out of bounds"),
+        (2, 0.0, IndexError, "there is no class 2 among 2"),
     ],
 )
 def test_to_categorical_refuses(n_classes: int, label_smoothing: float, error: Any, message: str) -> None:
@@ -474,3 +474,9 @@ def test_error_is_readable() -> None:
         "X -> 0   bad\n"
         "Y        worse\n"
     )
+
+
+@pytest.mark.parametrize("wrong", [3, 7, -4])
+def test_to_categorical_names_a_class_that_there_is_not(wrong: int) -> None:
+    with pytest.raises(IndexError, match=f"there is no class {wrong} among 3"):
+        to_categorical(np.array([1, wrong]), 3)

@@ -6,6 +6,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypeVar
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "change_attr_values",
+    "check_dropout_rate",
     "copy_tree",
     "deep_copy",
     "locate",
@@ -234,13 +236,20 @@ def wrap_model_recursive(model: Node, wrapper: Callable[[Node], ModelT]) -> Mode
     return wrapper(model)
 
 
+def check_dropout_rate(rate: object, least: float = 0.0) -> None:
+    """TypeError if a dropout rate is no number, ValueError if it is not between `least` and 1."""
+    if not isinstance(rate, Real):
+        raise TypeError(f"the dropout rate must be a number, got {type(rate).__name__} {rate!r}")
+    if not least <= float(rate) <= 1.0:
+        raise ValueError(f"the dropout rate must be between 0 and 1, got {rate}")
+
+
 def set_dropout_rate(model: ModelT, drop: float, attrs: Sequence[str] = ("dropout_rate",)) -> ModelT:
     """Set the dropout rate on every node that has one of the attributes `attrs`. Returns the model.
 
-    A rate outside of 0..1 is a ValueError, and changes nothing.
+    A rate outside of 0..1 is a ValueError, what is no number a TypeError, and changes nothing.
     """
-    if not 0.0 <= drop <= 1.0:
-        raise ValueError(f"the dropout rate must be between 0 and 1, got {drop}")
+    check_dropout_rate(drop)
     for node in walk(model, "bfs"):
         for name in attrs:
             if name in node._attrs:

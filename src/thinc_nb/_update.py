@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._node import NodeData
 from ._parameters import GradientState, arenas_of
 
 if TYPE_CHECKING:
     from .model import Model
-    from .optimizers import Optimizer
 
 __all__ = ["clip_gradients", "finish_update"]
 
 
-def finish_update(model: Model[Any, Any], optimizer: Optimizer, max_norm: float | None) -> None:
+def finish_update(model: Model[Any, Any], optimizer: Any, max_norm: float | None) -> None:
     """Let the optimizer update the tree: shims first, then whole arenas, then what is in none. See `Model`."""
+    if not callable(optimizer) or isinstance(optimizer, NodeData):
+        raise TypeError(
+            f"finish_update of model {model.name!r} takes an optimizer, such as Adam(0.001), "
+            f"or a function of key, weights and gradient, got {type(optimizer).__name__}"
+        )
     if max_norm is not None:
         clip_gradients(model, max_norm)
     nodes = list(model.walk())

@@ -371,3 +371,6 @@ else:
 
             return getattr(config, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

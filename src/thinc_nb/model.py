@@ -118,7 +118,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         self.ops = get_current_ops() if ops is None else ops
         self.init = empty_init if init is None else init
         self._func = forward
-        self._dims = dict(dims)
+        self._dims = self._checked_dims(dims)
         self._params = {}
         for key, value in params.items():
             self.set_param(key, value)

@@ -175,7 +175,7 @@ def from_disk(model: Node, path: Path) -> None:
     """
     with path.open("rb") as file:
         if file.seekable():
-            from_dict(model, _skeleton(FileSource(file)))
+            from_dict(model, _skeleton(FileSource(file), f"the content of {str(path)!r} is not that"))
         else:
             from_bytes(model, file.read())
 
@@ -187,13 +187,13 @@ def _in_memory(bytes_data: Any) -> BytesSource:
         raise SerializationError(f"a model is read from bytes, not from a {type(bytes_data).__name__}") from error
 
 
-def _skeleton(source: Source) -> dict[str, Any]:
+def _skeleton(source: Source, refusal: str = "the bytes are not those") -> dict[str, Any]:
     try:
         document = read_skeleton(source)
     except ValueError as error:
-        raise SerializationError(f"the bytes are not those of a model: {explain(error)}") from error
+        raise SerializationError(f"{refusal} of a model: {explain(error)}") from error
     if not isinstance(document, dict):
-        raise SerializationError(f"the bytes are not those of a model: they hold a {type(document).__name__}")
+        raise SerializationError(f"{refusal} of a model: a {type(document).__name__} is no map")
     return document
 
 

@@ -227,6 +227,9 @@ def to_categorical(Y: IntsXd, n_classes: int | None = None, *, label_smoothing: 
                 f"but found {label_smoothing}."
             )
         off = label_smoothing / (n_classes - 1)
+    if Y.size and not (-n_classes <= int(Y.min()) and int(Y.max()) < n_classes):
+        wrong = int(Y.max()) if int(Y.max()) >= n_classes else int(Y.min())
+        raise IndexError(f"to_categorical: there is no class {wrong} among {n_classes}, which are numbered from 0")
     # Thinc takes rows of an identity matrix, whose size is the square of the number of classes.
     rows: FloatsXd = xp.full((Y.size, n_classes), off, dtype="float32")
     rows[xp.arange(Y.size), Y.reshape(-1)] = 1 - label_smoothing

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thinc_nb.api import Dropout, NumpyOps, Padded, Ragged, set_dropout_rate
+from thinc_nb.api import Dropout, NumpyOps, Padded, Ragged, Relu, set_dropout_rate
 
 ONES = np.ones((40, 25), dtype="f")
 FORMS = {
@@ -89,3 +89,22 @@ def test_empty_batches() -> None:
         Y, backprop = Dropout(0.5).begin_update(X)
         assert len(Y) == len(X)
         assert len(backprop(Y)) == len(X)
+
+
+@pytest.mark.parametrize("rate", [2.0, float("nan")])
+def test_a_rate_that_is_no_chance_is_refused(rate: float) -> None:
+    model = Dropout(0.5)
+    for refuse in (Dropout, lambda rate: Relu(3, 4, dropout=rate), lambda rate: set_dropout_rate(model, rate)):
+        with pytest.raises(ValueError, match="the dropout rate must be between 0 and 1"):
+            refuse(rate)
+    assert model.attrs["dropout_rate"] == 0.5
+
+
+def test_a_rate_that_is_no_number_is_refused() -> None:
+    rate: Any = "0.1"
+    for refuse in (Dropout, lambda rate: set_dropout_rate(Dropout(), rate)):
+        with pytest.raises(TypeError, match=r"the dropout rate must be a number, got str '0\.1'"):
+            refuse(rate)
+    nothing: Any = None
+    assert Dropout(nothing).begin_update(X := np.ones((2, 3), dtype="f"))[0] is X
+    assert Dropout(np.float32(0.25)).attrs["dropout_rate"] == 0.25

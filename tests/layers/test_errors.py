@@ -194,3 +194,52 @@ def test_initialization_names_the_layer_that_lacks_a_width() -> None:
 def test_alone_a_layer_has_no_path() -> None:
     with pytest.raises(UnsetError, match=r"^Cannot get parameter 'W' for model 'linear'"):
         Linear(3, 4).predict(X)
+
+
+COMBINATORS: dict[str, Any] = {
+    "chain": lambda layer: api.chain(Linear(3), layer),
+    "add": lambda layer: api.add(Linear(3), layer),
+    "concatenate": lambda layer: api.concatenate(Linear(3), layer),
+    "tuplify": lambda layer: api.tuplify(Linear(3), layer),
+    "siamese": lambda layer: api.siamese(Linear(3), layer),
+    "bidirectional": lambda layer: api.bidirectional(api.LSTM(3), layer),
+    "noop": lambda layer: api.noop(Linear(3), layer),
+    "resizable": lambda layer: api.resizable(layer, lambda layer, nO: layer),
+    "with_getitem": lambda layer: api.with_getitem(0, layer),
+    "with_cpu": lambda layer: api.with_cpu(layer, NumpyOps()),
+    "clone": lambda layer: api.clone(layer, 2),
+    **{
+        name: getattr(api, name)
+        for name in (
+            "residual", "with_array", "with_array2d", "with_padded", "with_ragged", "with_list", "map_list",
+            "with_reshape", "with_flatten", "uniqued", "with_debug",
+        )
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMBINATORS)
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("relu", "got a str"),
+        (3, "got a int"),
+        (api.Relu, r"got a function: call it, Relu\(\.\.\.\)"),
+        ([Linear(2)], "got a list of 1, .*: give the layers one by one"),
+    ],
+)
+def test_what_is_no_layer_is_refused_with_its_place(name: str, given: object, said: str) -> None:
+    with pytest.raises(TypeError, match=rf"^{name}: (the layer|layer 2) must be a Model, {said}"):
+        COMBINATORS[name](given)
+
+
+def test_a_column_that_ids_do_not_have_is_named_with_the_layer() -> None:
+    model = in_chain(api.Embed(4, 10, column=5).initialize())
+    with pytest.raises(InputIndexError, match=r"'ints-getitem' takes X\[0:, 5\], got int64 \(1, 2\): index 5 is out"):
+        model.predict(np.array([[1, 2]], dtype="int64"))
+
+
+@pytest.mark.parametrize("layer", [api.Embed(4, 10), api.HashEmbed(4, 10)])
+def test_ids_that_are_floats_are_told_to_be_converted(layer: Any) -> None:
+    with pytest.raises(InputError, match=r"takes an array of integer ids, got float32 \(3,\): convert it, ids\.astype"):
+        layer.initialize().predict(np.ones(3, dtype="f"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "OK", "CommandError", "reading"]
+__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "OK", "CommandError", "reading", "require_writable"]
 
 OK = 0
 FAILED = 1
@@ -40,3 +42,13 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except OSError as err:
         raise CommandError(err.strerror or str(err), path=path) from err
+
+
+def require_writable(folder: Path) -> None:
+    """Make the folder and try to write into it, so that an hour's training does not end with nowhere to put it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as err:
+        raise CommandError(f"cannot write here ({err.strerror or err})", path=folder) from err

@@ -8,12 +8,11 @@ import importlib.util
 import itertools
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ._errors import INTERRUPTED, OK, CommandError
+from ._errors import INTERRUPTED, OK, CommandError, require_writable
 from ._parser import OneLineParser, count, positive, seed, share
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def add_arguments(parser: OneLineParser) -> None:
 def run(options: argparse.Namespace, clock: Callable[[], float]) -> int:
     """Run the command; raises `CommandError` on bad input, before anything is trained."""
     _require_extra("rich", "matplotlib")
-    _require_writable(options.output)
+    require_writable(options.output)
     demo = _Demo(options)
     try:
         demo.run(clock)
@@ -137,16 +136,6 @@ def _require_extra(*packages: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise CommandError(f"{' and '.join(missing)} not installed: pip install 'thinc_nb[demo]'")
-
-
-def _require_writable(folder: Path) -> None:
-    """Make the folder and try to write into it, so that an hour's training does not end with nowhere to put it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as err:
-        raise CommandError(f"cannot write here ({err.strerror or err})", path=folder) from err
 
 
 def _open_corpus(options: argparse.Namespace, rng: np.random.Generator) -> Corpus:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._errors import FAILED, INTERRUPTED, OK, CommandError, reading
+from ._errors import FAILED, INTERRUPTED, OK, CommandError, reading, require_writable
 from ._interrupt import StopRequest
 from ._parser import OneLineParser
 
@@ -69,12 +69,13 @@ def run(options: argparse.Namespace, clock: Callable[[], float]) -> int:
     with _config_errors(options.config):
         training, filled = _resolve(config, options.config)
     _initialize(training, options.config)
+    if options.output is not None:
+        require_writable(options.output)
     print(f"{training.model.name[:80]}: {training.model.num_params:,} parameters; {len(training.train[0]):,} examples")
     with StopRequest() as stop:
         finished = _train(training, lambda: stop.requested)
     if options.output is not None:
         try:
-            options.output.mkdir(parents=True, exist_ok=True)
             training.model.to_disk(options.output / MODEL_FILE)
             filled.to_disk(options.output / CONFIG_FILE, interpolate=False)
         except OSError as err:

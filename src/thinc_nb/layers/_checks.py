@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 from .._arrays import is_cupy_array, is_xp_array
@@ -61,6 +62,20 @@ def wrong_type(model: Model[Any, Any], expected: str, X: object) -> InputError:
     return InputError(f"layer {model.name!r} takes {expected}, got {described(X)}{_advice(expected, X)}")
 
 
+def check_layers(combinator: str, *layers: object) -> None:
+    """Check that what is to be put together are layers: a TypeError names the first that is none, and its place."""
+    for place, layer in enumerate(layers, start=1):
+        if not isinstance(layer, Model):
+            which = "the layer" if len(layers) == 1 else f"layer {place}"
+            raise TypeError(f"{combinator}: {which} must be a Model, got {described(layer)}{_instead(layer)}")
+
+
+def _instead(layer: object) -> str:
+    if isinstance(layer, (list, tuple)):
+        return ": give the layers one by one, with a star before the list"
+    return f": call it, {layer.__name__}(...)" if isinstance(layer, FunctionType) else ""
+
+
 # By how a layer says what it takes: what makes it take other batches.
 _REMEDIES = {
     "an array": "wrap the layer, with_array(layer), to run it on sequences",
@@ -73,4 +88,6 @@ _REMEDIES = {
 def _advice(expected: str, X: object) -> str:
     if not isinstance(X, (list, tuple, Ragged, Padded)) and not is_xp_array(X):
         return ""
+    if expected.startswith("an array of integer ids") and is_xp_array(X):
+        return ": convert it, ids.astype('int64')" if X.dtype.kind == "f" else ""
     return next((f": {remedy}" for start, remedy in _REMEDIES.items() if expected.startswith(start)), "")

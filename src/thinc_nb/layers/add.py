@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..util import get_width
+from ._checks import check_layers
 from ._sums import added
 
 A = TypeVar("A", default=Any)
@@ -20,6 +21,7 @@ def add(layer1: Model[A, B], layer2: Model[A, B], *layers: Model[A, B]) -> Model
 
     All give the same shape. If the first is an add itself, the others are appended to it, and it is returned.
     """
+    check_layers("add", layer1, layer2, *layers)
     nodes = (layer1, layer2, *layers)
     if layer1._func is forward:
         layer1.layers.extend(nodes[1:])

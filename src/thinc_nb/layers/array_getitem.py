@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._arrays import is_xp_array
+from .._described import described
 from ..backends import Ops
+from ..errors import InputIndexError
 from ..model import Model
 from ..types import ArrayXd, FloatsXd, IntsXd
 from ._checks import wrong_type
@@ -45,6 +47,12 @@ def forward(model: Model[Any, Any], X: ArrayXd, is_train: bool) -> tuple[Any, Ca
     if not is_xp_array(X):
         raise wrong_type(model, "an array", X)
     index: Any = model.attrs["index"]
+    try:
+        Y = X[index]
+    except IndexError as error:
+        raise InputIndexError(
+            f"layer {model.name!r} takes X[{_written(index)}], got {described(X)}: {error}"
+        ) from error
 
     def backprop(dY: Any) -> ArrayXd:
         dX: ArrayXd = model.ops.alloc(X.shape, dtype=X.dtype)
@@ -55,7 +63,17 @@ def forward(model: Model[Any, Any], X: ArrayXd, is_train: bool) -> tuple[Any, Ca
             dX[index] = dY
         return dX
 
-    return X[index], backprop
+    return Y, backprop
+
+
+def _written(index: object) -> str:
+    """The index as it stands between brackets."""
+    if isinstance(index, tuple):
+        return ", ".join(map(_written, index))
+    if isinstance(index, slice):
+        parts = (index.start, index.stop) if index.step is None else (index.start, index.stop, index.step)
+        return ":".join("" if part is None else str(part) for part in parts)
+    return str(index)
 
 
 def add_at(ops: Ops, array: Any, index: Any, values: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from ..model import Model
 from ..types import NI, NO, Floats3d, Padded
 from ..util import get_width
-from ._checks import wrong_type
+from ._checks import check_layers, wrong_type
 from ._sums import added
 
 
@@ -20,6 +20,7 @@ def bidirectional(
     Padded of width nI → Padded whose width is that of both outputs together. r2l: a copy of l2r if not given. As in
     Thinc 9.1, `r2l` gets the sequences as they are, not reversed; an LSTM that reads both ways is ``LSTM(bi=True)``.
     """
+    check_layers("bidirectional", *((l2r,) if r2l is None else (l2r, r2l)))
     backwards = l2r.copy() if r2l is None else r2l
     return Model(f"bi{l2r.name}", forward, init=init, layers=[l2r, backwards])
 

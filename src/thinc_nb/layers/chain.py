@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 from ..fusion._plan import chain_plan
 from ..model import Model
 from ..util import get_width
+from ._checks import check_layers
 
 if TYPE_CHECKING:
     from ..model import Through
@@ -68,6 +69,7 @@ def chain(layer1: Model[Any, Any], layer2: Model[Any, Any], *layers: Model[Any, 
 
 def chain_no_types(*layer: Model[Any, Any]) -> Model[Any, Any]:
     """`chain` as a registry calls it: with layers of any types."""
+    check_layers("chain", *layer)
     if len(layer) < 2:
         raise TypeError(f"chain() combines two or more layers, got {len(layer)}")
     dims: dict[str, int | None] = {"nO": layer[-1].maybe_get_dim("nO")}

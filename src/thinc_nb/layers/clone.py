@@ -8,6 +8,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..types import NI, NO
+from ._checks import check_layers
 from .chain import chain_no_types
 from .noop import noop
 
@@ -20,6 +21,7 @@ def clone(orig: Model[A, B, NI, NO], n: int) -> Model[A, B, NI, NO]:
 
     1 gives the layer itself, 0 a layer that does nothing. ValueError if n is negative.
     """
+    check_layers("clone", orig)
     if n < 0:
         raise ValueError(f"clone: n must not be negative, got {n}")
     if n == 0:

@@ -17,7 +17,7 @@ from ..fusion._plan import run_as_one
 from ..model import Model
 from ..types import Array2d, Ragged
 from ..util import get_width
-from ._checks import check_gradient
+from ._checks import check_gradient, check_layers
 from ._sums import added
 
 A = TypeVar("A", default=Any)
@@ -31,6 +31,7 @@ def concatenate(*layers: Model[A, B]) -> Model[A, B]:
     first is a concatenate itself, the others are appended to it, and it is returned. One layer is returned itself; no
     layers give a noop.
     """
+    check_layers("concatenate", *layers)
     if not layers:
         return Model("noop", _noop)
     if len(layers) == 1:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._tree import check_dropout_rate
 from ..backends import Ops
 from ..model import Model
 from ..types import N, Padded, Ragged
@@ -21,8 +23,10 @@ def Dropout(rate: float = 0.0) -> Through[AnySeq, N, N]:
 
     X, an array of any shape, a list of arrays, Ragged or Padded → the same. Without training, with a rate of 0, or
     with the attribute `is_enabled` false, it gives back X itself. The mask is never stored: see `Ops.dropout`.
-    Source: Srivastava et al., 2014.
+    Source: Srivastava et al., 2014. ValueError for a rate above 1.
     """
+    if rate is not None:  # None and negative rates drop nothing, as in Thinc
+        check_dropout_rate(rate, least=-math.inf)
     model: Any = Model("dropout", forward, attrs={"dropout_rate": rate, "is_enabled": True})
     dropout: Through[AnySeq, N, N] = model
     return dropout

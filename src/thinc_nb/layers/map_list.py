@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..types import NI, NO
-from ._checks import wrong_type
+from ._checks import check_layers, wrong_type
 
 A = TypeVar("A", default=Any)
 B = TypeVar("B", default=Any)
@@ -17,6 +17,7 @@ B = TypeVar("B", default=Any)
 
 def map_list(layer: Model[A, B, NI, NO]) -> Model[list[A], list[B], NI, NO]:
     """Run a layer on each item of a list, one after the other. See `with_array` to run it on all at once."""
+    check_layers("map_list", layer)
     return Model("map_list", forward, init=init, layers=[layer])
 
 

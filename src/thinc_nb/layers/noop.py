@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import Model
 from ..types import N
+from ._checks import check_layers
 
 if TYPE_CHECKING:
     from ..model import Through
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def noop(*layers: Model[Any, Any]) -> Through[Any, N, N]:
     """Give back X. Layers are kept as children, in which they are saved and updated, but they do not run."""
+    check_layers("noop", *layers)
     model: Any = Model("noop", forward, layers=layers)
     nothing: Through[Any, N, N] = model
     return nothing

@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 from ..fusion._plan import run_as_one
 from ..model import Model
 from ..types import NI, NO
+from ._checks import check_layers
 from ._sequences import take_over_dims
 from ._sums import added
 
@@ -21,6 +22,7 @@ def residual(layer: Model[A, A, NI, NO]) -> Model[A, A, NI, NO]:
 
     f gives what it takes. Source: He et al., 2016.
     """
+    check_layers("residual", layer)
     dims = {name: layer.maybe_get_dim(name) for name in ("nO", "nI")}
     return Model(f"residual({layer.name})", forward, init=init, layers=[layer], dims=dims)
 

@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..types import NI, NO, Floats2d
+from ._checks import check_layers
 from ._sequences import wrapper_dims
 
 A = TypeVar("A", default=Any)
@@ -20,6 +21,7 @@ def resizable(layer: Model[A, B, NI, NO], resize_layer: Callable[..., Model[Any,
 
     See `resize_model`, and `resize_linear_weighted` for layers with weights by row.
     """
+    check_layers("resizable", layer)
     return Model(
         f"resizable({layer.name})",
         forward,

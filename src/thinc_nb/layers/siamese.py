@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..types import NI, NO
-from ._checks import wrong_type
+from ._checks import check_layers, wrong_type
 
 A = TypeVar("A", default=Any)
 B = TypeVar("B", default=Any)
@@ -21,6 +21,7 @@ def siamese(layer: Model[A, B, NI, NO], similarity: Model[tuple[B, B], C, NO, An
 
     Source: Bromley et al., 1993.
     """
+    check_layers("siamese", layer, similarity)
     return Model(
         f"siamese({layer.name}, {similarity.name})",
         forward,

@@ -9,6 +9,7 @@ from typing import Any, overload
 from typing_extensions import TypeVar
 
 from ..model import Model
+from ._checks import check_layers
 from ._sums import added
 
 A = TypeVar("A", default=Any)
@@ -32,6 +33,7 @@ def tuplify(
 ) -> Model[A, tuple[Any, ...]]: ...
 def tuplify(layer1: Model[Any, Any], layer2: Model[Any, Any], *layers: Model[Any, Any]) -> Model[Any, Any]:
     """Each layer on the same input, their outputs as a tuple: Y = (f(X), g(X), …)."""
+    check_layers("tuplify", layer1, layer2, *layers)
     nodes = (layer1, layer2, *layers)
     names = ", ".join(layer.name for layer in nodes)
     return Model(f"tuple({names})", tuplify_forward, init=init, layers=nodes, dims={"nI": None})

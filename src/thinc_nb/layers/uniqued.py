@@ -10,7 +10,7 @@ from .._described import described
 from ..errors import InputIndexError
 from ..model import Model
 from ..types import NI, NO, Floats2d, Ints2d
-from ._checks import wrong_type
+from ._checks import check_layers, wrong_type
 from ._sequences import take_over_dims
 
 
@@ -20,6 +20,7 @@ def uniqued(layer: Model[Ints2d, Floats2d, NI, NO], *, column: int = 0) -> Model
     X (batch, columns) integers → Y (batch, nO). Rows that agree in that column have to agree in all that matters to the
     layer. Saves work where values repeat, as words do.
     """
+    check_layers("uniqued", layer)
     dims = {"nO": None, "nI": None}
     return Model(f"uniqued({layer.name})", forward, init=init, layers=[layer], dims=dims, attrs={"column": column})
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, ListXd, Padded, Ragged
-from ._checks import wrong_type
+from ._checks import check_layers, wrong_type
 from ._sequences import as_array, lengths_of, take_over_dims, wrapper_dims
 from ._typing import AnySeq, ArrT, ArrU
 
@@ -22,6 +22,7 @@ def with_array(layer: Model[ArrT, ArrU, NI, NO], pad: int = 0) -> OverSeq[ArrT, 
     X, a list of arrays, Ragged, Padded, or an array → the same with other data. `pad` rows of zeros go between the
     sequences of a list, so that windows do not reach from one into the next.
     """
+    check_layers("with_array", layer)
     model: Any = Model(
         f"with_array({layer.name})",
         forward,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, Padded, Ragged
-from ._checks import wrong_type
+from ._checks import check_layers, wrong_type
 from ._sequences import as_array, take_over_dims, wrapper_dims
 from ._typing import AnySeq, ArrT, ArrU
 from .with_array import forward as forward_array
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def with_array2d(layer: Model[ArrT, ArrU, NI, NO], pad: int = 0) -> OverSeq[ArrT, ArrU, NI, NO]:
     """`with_array` for layers that take two dimensions only: the data of Padded and Ragged is made such."""
+    check_layers("with_array2d", layer)
     model: Any = Model(
         f"with_array({layer.name})",
         forward,

@@ -12,6 +12,7 @@ from ..backends import Ops
 from ..model import Model
 from ..types import NI, NO, Padded, Ragged
 from ..util import convert_recursive
+from ._checks import check_layers
 from ._sequences import wrapper_dims
 
 A = TypeVar("A", default=Any)
@@ -20,6 +21,7 @@ B = TypeVar("B", default=Any)
 
 def with_cpu(layer: Model[A, B, NI, NO], ops: Ops) -> Model[A, B, NI, NO]:
     """Run a layer on the CPU: what goes in comes from the device, what comes out goes to the device of `ops`."""
+    check_layers("with_cpu", layer)
     layer.to_cpu()
     return Model(f"with_cpu({layer.name})", forward, init=init, layers=[layer], ops=ops, dims=wrapper_dims(layer))
 

@@ -8,6 +8,7 @@ from typing import Any
 from typing_extensions import TypeVar
 
 from ..model import Model
+from ._checks import check_layers
 
 ModelT = TypeVar("ModelT", bound=Model[Any, Any])
 
@@ -29,6 +30,7 @@ def with_debug(
     They get ``(model, X, Y)``, ``(model, X, is_train)`` and ``(dY,)``. The layer itself is changed and returned; its
     forward function and `init` are replaced. `name` is accepted for Thinc's sake.
     """
+    check_layers("with_debug", layer)
     orig_forward, orig_init = layer._func, layer.init
 
     def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:

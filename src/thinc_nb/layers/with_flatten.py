@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..types import ListXd
+from ._checks import check_layers
 from ._sequences import lengths_of
 from ._typing import ArrT
 
@@ -18,6 +19,7 @@ A = TypeVar("A", default=Any)
 
 def with_flatten(layer: Model[Sequence[A], ArrT]) -> Model[Sequence[Sequence[A]], list[ArrT]]:
     """Run a layer on the items of all lists of a list at once; what it gives, an array, is cut into one for each."""
+    check_layers("with_flatten", layer)
     model: Model[Any, Any] = Model(f"with_flatten({layer.name})", forward, init=init, layers=[layer])
     return model
 

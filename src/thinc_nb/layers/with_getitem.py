@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 from .._described import described
 from ..errors import InputIndexError
 from ..model import Model
+from ._checks import check_layers
 
 if TYPE_CHECKING:
     from ..model import AtItem
@@ -20,6 +21,7 @@ B = TypeVar("B", default=Any)
 
 def with_getitem(idx: int, layer: Model[A, B]) -> AtItem[A, B]:
     """Run a layer on item `idx` of a tuple; the others stay as they are."""
+    check_layers("with_getitem", layer)
     model: Any = Model(f"with_getitem({layer.name})", forward, init=init, layers=[layer], attrs={"idx": idx})
     on_item: AtItem[A, B] = model
     return on_item

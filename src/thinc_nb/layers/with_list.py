@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import Model
 from ..types import NI, NO, List2d, Padded, Ragged
+from ._checks import check_layers
 from ._sequences import as_list, from_list, wrapper_dims
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def with_list(layer: Model[List2d, List2d, NI, NO]) -> Endo[Padded | Ragged | Li
 
     X, a Ragged or Padded → the same with other data. Anything else goes to the layer as it is.
     """
+    check_layers("with_list", layer)
     model: Any = Model(f"with_list({layer.name})", forward, init=init, layers=[layer], dims=wrapper_dims(layer))
     lifted: Endo[Padded | Ragged | List2d, NI, NO] = model
     return lifted

@@ -11,7 +11,7 @@ from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
 from ..types import NI, NO, Floats3d, List2d, Padded, Ragged
-from ._checks import wrong_type
+from ._checks import check_layers, wrong_type
 from ._sequences import as_list, from_list, wrapper_dims
 from ._typing import AnySeq
 
@@ -25,6 +25,7 @@ def with_padded(layer: Model[Padded, Padded, NI, NO]) -> Endo[Padded | Ragged | 
     X, a Padded, Ragged, list of arrays, array (steps, sequences, width), or tuple of a Padded's four arrays → the same
     with other data.
     """
+    check_layers("with_padded", layer)
     model: Any = Model(f"with_padded({layer.name})", forward, init=init, layers=[layer], dims=wrapper_dims(layer))
     lifted: Endo[Padded | Ragged | List2d | Floats3d, NI, NO] = model
     return lifted

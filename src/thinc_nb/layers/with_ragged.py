@@ -9,7 +9,7 @@ from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
 from ..types import NI, NO, ArrayXd, ListXd, Padded, Ragged
-from ._checks import wrong_type
+from ._checks import check_layers, wrong_type
 from ._sequences import as_list, from_list, lengths_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def with_ragged(layer: Model[Ragged, Ragged, NI, NO]) -> Endo[Padded | Ragged | 
 
     X, a Ragged, Padded, list of arrays, or tuple of a Ragged's data and lengths → the same with other data.
     """
+    check_layers("with_ragged", layer)
     model: Any = Model(f"with_ragged({layer.name})", forward, init=init, layers=[layer])
     lifted: Endo[Padded | Ragged | ListXd, NI, NO] = model
     return lifted

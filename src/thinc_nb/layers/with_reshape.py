@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, Array2d, ArrayXd, Floats2d, Floats3d, Floats4d
-from ._checks import wrong_type
+from ._checks import check_layers, wrong_type
 from ._sequences import take_over_dims
 from ._typing import ArrT
 
@@ -25,6 +25,7 @@ def with_reshape(
 def with_reshape(layer: Model[ArrT, ArrT, NI, NO]) -> Model[Any, Any, NI, NO]: ...
 def with_reshape(layer: Model[Any, Any, NI, NO]) -> Model[Any, Any, NI, NO]:
     """Run a layer on the last axis of an array: (a, b, nI) → (a, b, nO), through (a * b, nI) and (a * b, nO)."""
+    check_layers("with_reshape", layer)
     dims: dict[str, int | None] = {"nO": None, "nI": None}
     return Model(f"with_reshape({layer.name})", forward, init=init, layers=[layer], dims=dims)
 
