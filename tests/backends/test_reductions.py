@@ -12,7 +12,7 @@ ops = NumpyOps()
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 dtypes = st.sampled_from(["float32", "float64"])
 filled = st.lists(st.integers(1, 9), max_size=6)
-any_lengths = st.lists(st.integers(0, 9), max_size=6)
+any_lengths = st.lists(st.integers(0, 9), max_size=6) | st.lists(st.integers(0, 9), min_size=17, max_size=24)
 widths = st.integers(0, 20)
 
 

@@ -361,6 +361,46 @@ def test_settings_and_parameters_are_read_when_it_runs() -> None:
     np.testing.assert_array_equal(model.predict(X), before)
 
 
+def test_other_arrays_of_weights_are_looked_at_anew() -> None:
+    model = initialized(layers.chain(layers.Relu(WIDTH), layers.Maxout(WIDTH, normalize=True)), X)
+    relu = model.layers[0]
+    model.predict(X)
+    W = relu.get_param("W")
+    strided = np.zeros((WIDTH, 2 * WIDTH), "float32")[:, ::2]
+    strided[...] = 2 * W
+    for other in (3 * W, strided, W):
+        relu.set_param("W", other)
+        assert_alike(model, X)
+    relu.set_param("W", W.astype("float64"))
+    with pytest.raises(ValueError, match="float64 weights"):
+        model.predict(X)
+    relu.set_param("W", None)
+    with pytest.raises(ValueError, match="'W'"):
+        model.predict(X)
+
+
+def test_a_plan_keeps_no_weights_that_the_model_has_no_more() -> None:
+    model = initialized(layers.chain(layers.Relu(WIDTH), layers.Relu(WIDTH)), X)
+    model.predict(X)
+    relu = model.layers[0]
+    before = weakref.ref(relu.get_param("W"))
+    relu.set_param("W", np.zeros((WIDTH, WIDTH), "float32"))
+    gc.collect()
+    assert before() is None
+
+
+def test_lengths_that_do_not_fit_get_the_layers_errors() -> None:
+    model = layers.chain(layers.ParametricAttention(WIDTH), layers.reduce_sum())
+    initialized(model, Ragged(X, np.array([3, 4], "int32")))
+    for wrong in ([3, 3], [-1, 8], [2**62, 2**62]):
+        messages = []
+        for on in (True, False):
+            with fusion(on), pytest.raises(ValueError, match="lengths") as caught:
+                model.predict(Ragged(X, np.array(wrong)))
+            messages.append(str(caught.value))
+        assert messages[0] == messages[1]
+
+
 def test_errors_are_those_of_the_layers() -> None:
     model = initialized(layers.chain(layers.Relu(4), layers.Maxout(WIDTH, normalize=True)), X)
     for wrong in (X[:, :3], X.astype("float64"), list(X), X[0]):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
+
+import numpy as np
 
 from ..errors import LengthsError
 from ..kernels import window as kernels
 from ..types import Ints1d
 from ._base import OpsBase, check_lengths, described
+
+INT64 = np.dtype("int64")
+FEW = 16
+"""Sequences whose lengths are added up in Python, which takes half as long as arrays for a kernel and its results."""
 
 
 class LengthOps(OpsBase):
@@ -30,7 +37,8 @@ class LengthOps(OpsBase):
         sizes: Any = lengths
         # The usual case without the conversion's checks: they take as long as the reductions of a small batch.
         if isinstance(sizes, self.xp.ndarray) and sizes.ndim == 1 and sizes.dtype.char in "ilq":
-            sizes = self.xp.ascontiguousarray(sizes, dtype="int64")
+            if sizes.dtype != INT64 or not sizes.flags.c_contiguous or type(sizes) is not self.xp.ndarray:
+                sizes = self.xp.ascontiguousarray(sizes, dtype=INT64)
         else:
             sizes = self._ints(f"{what}: lengths", lengths, 1, "int64")
         if sequences is not None and len(sizes) != sequences:
@@ -39,10 +47,15 @@ class LengthOps(OpsBase):
             if rows:
                 check_lengths(what, sizes, rows)
             return sizes, self.xp.zeros(1, dtype="int64")
-        offsets = self.xp.empty(len(sizes) + 1, dtype="int64")
-        facts = self.xp.empty((1, 3), dtype="int64")
-        kernels.sequence_offsets(facts, offsets, sizes)
-        lowest, highest, total = facts.tolist()[0]
+        listed: list[int] = sizes.tolist() if len(sizes) <= FEW and self.xp is np else []
+        offsets: Any = None
+        if listed:
+            lowest, highest, total = min(listed), max(listed), sum(listed)
+        else:
+            offsets = self.xp.empty(len(sizes) + 1, dtype="int64")
+            facts = self.xp.empty((1, 3), dtype="int64")
+            kernels.sequence_offsets(facts, offsets, sizes)
+            lowest, highest, total = facts.tolist()[0]
         if highest * len(sizes) >= 2**62:
             # Their sum may have wrapped around.
             raise LengthsError(f"{what}: lengths must be those of arrays, got {highest}")
@@ -52,4 +65,4 @@ class LengthOps(OpsBase):
             raise LengthsError(f"{what}: lengths {bound}, got {int(sizes[position])} at position {position}")
         if rows is not None and total != rows:
             check_lengths(what, sizes, rows)
-        return sizes, offsets
+        return sizes, np.array([0, *accumulate(listed)], INT64) if listed else offsets

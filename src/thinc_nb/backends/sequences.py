@@ -22,6 +22,7 @@ from ..types import (
     Padded,
 )
 from ._base import OpsBase, check_integer, described, host_lengths
+from ._memory import SMALLEST
 
 
 class SequenceOps(OpsBase):
@@ -94,6 +95,8 @@ class SequenceOps(OpsBase):
         """
         if set(map(type, arrays)) != {np.ndarray} or arrays[0].ndim != 2 or arrays[0].dtype.hasobject:
             return None
+        if len(arrays) == 1 and arrays[0].nbytes < SMALLEST:
+            return arrays[0].copy()
         try:
             out = self._empty((sum(map(len, arrays)), arrays[0].shape[1]), arrays[0].dtype)
             return np.concatenate(arrays, out=out, casting="no")

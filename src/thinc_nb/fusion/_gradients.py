@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from ._plan import Node
 
 
-def arrays_of(node: Node, names: tuple[str, ...], dtype: Any = None) -> tuple[Any, ...] | None:
+def arrays_of(node: Node, names: Sequence[str], dtype: Any = None) -> tuple[Any, ...] | None:
     """Parameters that a kernel can take as they are: contiguous numpy arrays of one precision. None if one is not."""
     values = []
     for name in names:
@@ -28,9 +30,38 @@ def arrays_of(node: Node, names: tuple[str, ...], dtype: Any = None) -> tuple[An
     return tuple(values)
 
 
+class Weights:
+    """Parameters of a node for a kernel, looked at once: an array that was fit for it is so the next time."""
+
+    __slots__ = ("_known", "_names", "_node")
+
+    def __init__(self, node: Node, *names: str) -> None:
+        self._node, self._names = node, names
+        # Weak: weights that the node has no more are not to be kept from dying.
+        self._known: tuple[tuple[str, ref[Any]], ...] = ()
+
+    def arrays(self) -> Sequence[Any] | None:
+        """As `arrays_of`."""
+        params = self._node._params
+        values = []
+        for name, known in self._known:
+            parameter = params.get(name)
+            if parameter is None or (value := parameter.value) is None or known() is not value:
+                break
+            values.append(value)
+        else:
+            if values:
+                return values
+        found = arrays_of(self._node, self._names)
+        self._known = () if found is None else tuple(zip(self._names, map(ref, found), strict=True))
+        return found
+
+
 def is_ready(X: Any, ndim: int, dtype: Any) -> bool:
     """Whether a kernel can take X as it is."""
-    return type(X) is np.ndarray and X.ndim == ndim and X.dtype == dtype and X.flags.c_contiguous and len(X) > 0
+    if type(X) is not np.ndarray or X.ndim != ndim or not len(X) or not X.flags.c_contiguous:
+        return False
+    return X.dtype is dtype or bool(X.dtype == dtype)
 
 
 def add_product(node: Node, name: str, a: Any, b: Any) -> None:

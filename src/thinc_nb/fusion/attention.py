@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import LengthsError
 from ..kernels import attention as kernels
 from ..layers._checks import check_gradient
 from ..layers.parametricattention import forward as attention
 from ..layers.reduce_mean import forward as reduce_mean
 from ..layers.reduce_sum import forward as reduce_sum
 from ..types import Ragged
-from ._gradients import arrays_of, is_ready
+from ._gradients import Weights, is_ready
 from ._plan import Result
 
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ class AttentionPool:
 
     def __init__(self, attention: Node, reduction: Node) -> None:
         self.attention, self.reduction = attention, reduction
+        self.weights = Weights(attention, "Q")
         self.nodes: list[Node] = []
         self.mean = int(reduction._func is reduce_mean)
 
     def run(self, X: Any, is_train: bool) -> Result | None:
         """Y, and the callback."""
-        found = arrays_of(self.attention, ("Q",))
+        found = self.weights.arrays()
         if found is None or type(X) is not Ragged:
             return None
         query, rows, lengths = found[0], X.data, X.lengths
@@ -46,10 +48,13 @@ class AttentionPool:
             return None
         if type(lengths) is not np.ndarray or lengths.ndim != 1 or lengths.dtype.char not in "ilq":
             return None
-        if not len(lengths) or lengths.min() < 0 or lengths.sum(dtype="float64") != len(rows):
+        if not len(lengths):
             return None
         ops, mean = self.attention.ops, self.mean
-        _, offsets = ops._offsets(self.form, lengths, len(rows))
+        try:
+            _, offsets = ops._offsets(self.form, lengths, len(rows))
+        except LengthsError:
+            return None
         Y, shares = ops._empty((len(lengths), len(query)), rows.dtype), ops._empty((len(rows),), rows.dtype)
         kernels.attend_sum(Y, shares, rows, query, offsets, mean)
 

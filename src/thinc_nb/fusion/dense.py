@@ -24,7 +24,7 @@ from ..layers.relu import forward as relu
 from ..layers.sigmoid import forward as sigmoid
 from ..layers.softmax import forward as softmax
 from ..layers.swish import forward as swish
-from ._gradients import add_product, arrays_of, is_ready
+from ._gradients import Weights, add_product, is_ready
 from ._plan import Result
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Dense:
 
     def __init__(self, node: Node, kernels: tuple[str, ...]) -> None:
         self.node = node
+        self.weights = Weights(node, "W", "b")
         self.nodes: list[Node] = []
         self.kernels = tuple(f"dense.{name}" for name in kernels)
 
@@ -57,16 +58,17 @@ class Dense:
     def run(self, X: Any, is_train: bool) -> Result | None:
         """Y, and the callback."""
         node = self.node
-        found = arrays_of(node, ("W", "b"))
+        found = self.weights.arrays()
         if found is None:
             return None
         W, b = found
-        if not is_ready(X, 2, W.dtype) or W.ndim != 2 or X.shape[1] != W.shape[1] or b.shape != W.shape[:1]:
+        shape = W.shape
+        if not is_ready(X, 2, W.dtype) or len(shape) != 2 or X.shape[1] != shape[1] or b.shape != shape[:1]:
             return None
-        if not len(W) or not self.runs(is_train):
+        if not shape[0] or not self.runs(is_train):
             return None
         ops = node.ops
-        Z = ops._empty((len(X), len(W)), X.dtype)
+        Z = ops._empty((len(X), shape[0]), X.dtype)
         ops._matmul(X, W.T, Z)
         Y = self.activate(Z, b)
 

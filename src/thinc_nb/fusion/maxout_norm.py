@@ -19,7 +19,7 @@ from ..layers.expand_window import forward as expand_window
 from ..layers.layernorm import forward as layernorm
 from ..layers.maxout import forward as maxout
 from ..layers.residual import forward as residual_layer
-from ._gradients import add_product, arrays_of, is_ready
+from ._gradients import Weights, add_product, is_ready
 from ._plan import Result, flattened
 
 if TYPE_CHECKING:
@@ -43,13 +43,14 @@ class MaxoutNorm:
     def __init__(self, parts: dict[str, Node], inner: Sequence[Node] | None, length: int) -> None:
         self.window, self.dropout = parts.get("window"), parts.get("dropout")
         self.maxout, self.norm = parts["maxout"], parts["norm"]
+        self.weights, self.gains = Weights(self.maxout, "W", "b"), Weights(self.norm, "G", "b")
         self.residual = inner is not None
         self.nodes = [*parts.values(), *(inner or ())]
         self.length = length
 
     def run(self, X: Any, is_train: bool) -> Result | None:
         """Y, and the callback."""
-        found, normal = arrays_of(self.maxout, ("W", "b")), arrays_of(self.norm, ("G", "b"))
+        found, normal = self.weights.arrays(), self.gains.arrays()
         if found is None or normal is None:
             return None
         (W, b), (gain, shift) = found, normal

@@ -21,7 +21,7 @@ import sys
 import threading
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,7 @@ Shape: TypeAlias = Literal["items", "rows", "blocks"]
 _compiling = threading.RLock()
 PATIENCE = 30.0
 """Seconds that a fork waits for kernels that are being compiled or loaded."""
+SINGLE, DOUBLE = np.dtype("float32"), np.dtype("float64")
 TABLES = frozenset({"table", "d_table"})
 """How bodies name arrays that they read or write here and there."""
 
@@ -78,22 +79,30 @@ class Kernel(Generic[P]):
         """Whether this process has compiled it for the CPU, or loaded it from disk."""
         return any(loop is not None and loop.signatures for loop in (self._single, self._double))
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        values: Any = args
-        decides = values[self._decides]
-        double = decides.dtype.char == "d"
-        if self._scalars:
-            values = self._in_precision(values, np.float64 if double else np.float32)
-        if not isinstance(decides, np.ndarray):
-            from ._launch import launch
+    if TYPE_CHECKING:
 
-            launch(self, "f64" if double else "f32", values)
-            return
-        loop = self._double if double else self._single
-        if loop is None:
-            loop = self.cpu("f64" if double else "f32")
-        if loop(_threads.board, len(values[0]), *values):
-            _threads.start()
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
+            """Run it over all items."""
+            ...
+    else:  # Small arrays take less time than the steps here, and a dictionary for keywords is one of them.
+
+        def __call__(self, *values):
+            decides = values[self._decides]
+            dtype = decides.dtype
+            # Dtypes are nearly always these very objects, and asking one for its letter takes longer.
+            double = dtype is DOUBLE or (dtype is not SINGLE and dtype.char == "d")
+            if self._scalars:
+                values = self._in_precision(values, np.float64 if double else np.float32)
+            if type(decides) is not np.ndarray and not isinstance(decides, np.ndarray):
+                from ._launch import launch
+
+                launch(self, "f64" if double else "f32", values)
+                return
+            loop = self._double if double else self._single
+            if loop is None:
+                loop = self.cpu("f64" if double else "f32")
+            if loop(_threads.board, len(values[0]), *values):
+                _threads.start()
 
     def blocks(self, rows: int, like: Any) -> int:
         """How many blocks a `blockwise` kernel makes of this many rows, on the device where `like` is."""
