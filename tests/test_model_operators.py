@@ -129,3 +129,9 @@ def test_tasks_do_not_see_each_others_bindings() -> None:
         return await asyncio.gather(*(work(number) for number in range(5)))
 
     assert asyncio.run(main()) == [[number] * 5 for number in range(5)]
+
+
+def test_what_cannot_be_called_is_not_bound() -> None:
+    wrong: Any = {">>": 3}
+    with pytest.raises(TypeError, match="operator >> must be bound"), Model.define_operators(wrong):
+        pass

@@ -99,6 +99,17 @@ def test_replace_node_changes_layers_and_references(diamond: Model[Any, Any]) ->
     assert (y.layers, w.layers) == ([new], [new])
 
 
+def test_what_is_no_node_is_not_put_into_the_tree(diamond: Model[Any, Any]) -> None:
+    before = names(diamond)
+    wrong: Any = "relu"
+    with pytest.raises(TypeError, match="replace_node of model 'root': the new node must be a Model, got a str"):
+        diamond.replace_node(diamond.layers[0], wrong)
+    with pytest.raises(TypeError, match="reference 'y' of model 'root' must be a Model, got str"):
+        diamond.set_ref("y", wrong)
+    assert names(diamond) == before
+    assert diamond.has_ref("y") is False
+
+
 def test_replace_callbacks_replaces_forward_and_init() -> None:
     model = node()
     model.replace_callbacks(lambda model, X, is_train: ("new", lambda dY: dY))

@@ -256,8 +256,10 @@ class NodeData:
     def set_ref(self, name: str, value: Model[Any, Any] | None) -> None:
         """Refer to a node of this tree by a name, or with None only declare the name.
 
-        ValueError for a node that is not in the tree.
+        ValueError for a node that is not in the tree, TypeError for what is no node.
         """
+        if value is not None and not isinstance(value, NodeData):
+            raise TypeError(f"reference {name!r} of model {self.name!r} must be a Model, got {type(value).__name__}")
         if value is not None and not any(node is value for node in self.walk()):
             raise ValueError(
                 f"Cannot add reference to node not in tree: {name!r} of model {self.name!r} should refer to "

@@ -29,8 +29,11 @@ class HasName(Protocol):
 
 @contextmanager
 def define_operators(operators: Mapping[str, Callable[..., Any] | HasName]) -> Iterator[None]:
-    """Bind `operators`, and no others, inside the block."""
+    """Bind `operators`, and no others, inside the block. TypeError for what cannot be called."""
     functions: Mapping[str, Any] = operators
+    for symbol, function in functions.items():
+        if not callable(function):
+            raise TypeError(f"operator {symbol} must be bound to a function, such as chain, got {function!r}")
     token = _bound.set(dict(functions))
     try:
         yield

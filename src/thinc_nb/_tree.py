@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import TypeVar
 
 from ._arrays import is_xp_array
+from ._described import described
+from ._node import NodeData
 from ._parameters import lay_out
 from .errors import ModelError
 from .util import convert_recursive, iterate_recursive
@@ -131,6 +133,8 @@ def remove_node(root: Node, node: Node) -> None:
 
 def replace_node(root: Node, old: Node, new: Node) -> bool:
     """Put `new` where `old` is: in lists of layers and in references. Whether `old` was in the tree."""
+    if not isinstance(new, NodeData):
+        raise TypeError(f"replace_node of model {root.name!r}: the new node must be a Model, got {described(new)}")
     nodes = list(walk(root, "bfs"))
     for node in nodes:
         if node is old:

@@ -243,3 +243,9 @@ def test_a_column_that_ids_do_not_have_is_named_with_the_layer() -> None:
 def test_ids_that_are_floats_are_told_to_be_converted(layer: Any) -> None:
     with pytest.raises(InputError, match=r"takes an array of integer ids, got float32 \(3,\): convert it, ids\.astype"):
         layer.initialize().predict(np.ones(3, dtype="f"))
+
+
+def test_a_tensor_is_told_to_be_converted() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(InputError, match=r"'linear' takes an array .*, got a Tensor: convert it, torch2xp\(X\)"):
+        Linear(3, 4).initialize().predict(torch.ones(2, 4))

@@ -86,6 +86,8 @@ _REMEDIES = {
 
 
 def _advice(expected: str, X: object) -> str:
+    if type(X).__module__ == "torch":
+        return ": convert it, torch2xp(X)"
     if not isinstance(X, (list, tuple, Ragged, Padded)) and not is_xp_array(X):
         return ""
     if expected.startswith("an array of integer ids") and is_xp_array(X):
