@@ -552,9 +552,21 @@ def test_a_schedule_keeps_the_kinds_of_its_settings(tmp_path: Path) -> None:
 
 def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
     tiny().to_disk(tmp_path / "model")
-    assert "it does not say that its format is" in mismatches(tmp_path / "model", tiny())
+    assert "model' is no checkpoint: it holds a model alone, which model.from_disk" in mismatches(
+        tmp_path / "model", tiny()
+    )
+    (tmp_path / "list").write_bytes(_msgpack.encode({"format": "another"}))
+    assert "it does not say that its format is" in mismatches(tmp_path / "list", tiny())
+    (tmp_path / "notes").write_text("hello")
+    assert "notes' is no checkpoint, or damaged" in mismatches(tmp_path / "notes", tiny())
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "nothing", tiny())
+
+
+def test_a_checkpoint_is_no_model(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "checkpoint", tiny(), Adam())
+    with pytest.raises(SerializationError, match="it is a checkpoint, which load_checkpoint reads"):
+        tiny().from_disk(tmp_path / "checkpoint")
 
 
 def test_no_warning_and_the_functions_are_at_hand(tmp_path: Path) -> None:

@@ -202,8 +202,10 @@ def explain(error: BaseException) -> str:
 def entries_of(model: Node, msg: object) -> list[Entry]:
     """The document by node, with the shape of the document checked."""
     if not isinstance(msg, Mapping) or "nodes" not in msg:
+        is_checkpoint = isinstance(msg, Mapping) and str(msg.get("format", "")).startswith("thinc_nb checkpoint")
         raise SerializationError(
             "Trying to read a Model that was created with an incompatible version: there is no 'nodes' in it"
+            + ("; it is a checkpoint, which load_checkpoint reads" if is_checkpoint else "")
         )
     nodes = list(model.walk())
     for key in _PARTS:

@@ -138,7 +138,7 @@ def load_checkpoint(
         raise TypeError(f"load_checkpoint: optimizer must be an Optimizer, got a {type(optimizer).__name__}")
     with Path(path).open("rb") as file:
         source = FileSource(file) if file.seekable() else BytesSource(file.read())
-        found = _document(source)
+        found = _document(source, str(path))
         position = _decoded(found.get("position"), "position")
         restore = None
         if restore_random:
@@ -170,13 +170,16 @@ def _nothing() -> None:
     """Nothing to restore."""
 
 
-def _document(source: BytesSource | FileSource) -> dict[str, Any]:
+def _document(source: BytesSource | FileSource, path: str) -> dict[str, Any]:
     try:
         found = read_skeleton(source)
     except ValueError as error:
-        raise SerializationError(f"the file is no checkpoint, or damaged: {explain(error)}") from error
+        raise SerializationError(f"the file {path!r} is no checkpoint, or damaged: {explain(error)}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise SerializationError(f"the file is no checkpoint: it does not say that its format is {FORMAT!r}")
+        reason = f"it does not say that its format is {FORMAT!r}"
+        if isinstance(found, dict) and "nodes" in found:
+            reason = "it holds a model alone, which model.from_disk loads"
+        raise SerializationError(f"the file {path!r} is no checkpoint: {reason}")
     if found.get("version") != VERSION:
         raise SerializationError(f"the checkpoint has version {found.get('version')!r:.80}, only {VERSION} can be read")
     paths = found.get("paths")

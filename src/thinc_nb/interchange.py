@@ -75,7 +75,7 @@ def import_safetensors(model: Model[Any, Any], path: Path | str, *, partial: boo
             with package.safe_open(path, framework="numpy") as file:
                 return _load(model, file, FileSource(own), partial=partial)
         except package.SafetensorError as error:
-            raise SerializationError(f"the file is no safetensors file, or damaged: {error}") from error
+            raise SerializationError(f"the file {str(path)!r} is no safetensors file, or damaged: {error}") from error
 
 
 def _safetensors(module: str = "") -> Any:
