@@ -78,9 +78,9 @@ class Subject:
 
 def recorded(step: Callable[[], Any]) -> list[tuple[Any, Any, Any]]:
     """The matrix products of a step of ours: arrays of the same shapes and layouts, and for the results."""
-    from thinc_nb.backends import NumpyOps
+    from thinc_nb.backends import NumpyOps, Ops
 
-    products, original = [], NumpyOps._matmul
+    products, original, transposed = [], NumpyOps._matmul, NumpyOps._matmul_transposed
 
     def alike(array: Any) -> Any:
         if array.flags.f_contiguous and not array.flags.c_contiguous:
@@ -92,10 +92,13 @@ def recorded(step: Callable[[], Any]) -> list[tuple[Any, Any, Any]]:
         original(ops, a, b, out)
 
     setattr(NumpyOps, "_matmul", matmul)  # noqa: B010  # mypy: a method is not assigned to
+    # The general one, which asks the one above.
+    setattr(NumpyOps, "_matmul_transposed", Ops._matmul_transposed)  # noqa: B010
     try:
         step()
     finally:
         setattr(NumpyOps, "_matmul", original)  # noqa: B010
+        setattr(NumpyOps, "_matmul_transposed", transposed)  # noqa: B010
     return products
 
 

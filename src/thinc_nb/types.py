@@ -266,10 +266,11 @@ class Ragged(AcceptsInstances):  # noqa: PLW1641  # mutable, so not hashable
     def __init__(self, data: ArrayXd, lengths: Ints1d) -> None:
         self.lengths = lengths
         shape = data.shape
-        self.data_shape = (-1, *shape[1:])
-        if data.ndim == 2:
+        if len(shape) == 2:
             self.data = data
+            self.data_shape = (-1, shape[1])
         else:
+            self.data_shape = (-1, *shape[1:])
             # The width is spelt out: numpy cannot infer it for an empty batch.
             rows: int = shape[0] if shape else 1
             self.data = data.reshape(rows, math.prod(shape[1:]))

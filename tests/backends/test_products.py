@@ -96,3 +96,13 @@ def test_affine_adds_the_bias_to_each_row(rng):
     assert ops.affine(X[:0], W, b).shape == (0, 4)
     for bias in (b.astype("d"), np.repeat(b, 2)[::2]):
         np.testing.assert_array_equal(ops.affine(X, W, bias), ops.affine(X, W, b))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 5, 3), (8, 40, 17), (9, 4, 4), (70, 33, 20), (0, 3, 2), (2, 0, 3), (2, 3, 0)])
+def test_transposed_right_sides(rng, dtype, shape):
+    n, k, m = shape
+    a, b = rng.standard_normal((n, k)).astype(dtype), rng.standard_normal((m, k)).astype(dtype)
+    out = np.full((n, m), np.nan, dtype)
+    ops._matmul_transposed(a, b, out)
+    np.testing.assert_allclose(out, a.astype("d") @ b.astype("d").T, rtol=1e-4, atol=1e-5)

@@ -361,6 +361,17 @@ def test_settings_and_parameters_are_read_when_it_runs() -> None:
     np.testing.assert_array_equal(model.predict(X), before)
 
 
+def test_another_column_is_noticed() -> None:
+    model = initialized(layers.chain(layers.HashEmbed(4, 7, seed=1, column=1), layers.Linear(3)), IDS)
+    getter = model.layers[0].layers[0]
+    before = model.predict(IDS)
+    getter.attrs["index"] = (slice(0, None), 0)
+    assert_alike(model, IDS)
+    assert not np.allclose(model.predict(IDS), before)
+    getter.attrs["index"] = (slice(0, 2), 0)
+    assert model.predict(IDS).shape == (2, 3)
+
+
 def test_other_arrays_of_weights_are_looked_at_anew() -> None:
     model = initialized(layers.chain(layers.Relu(WIDTH), layers.Maxout(WIDTH, normalize=True)), X)
     relu = model.layers[0]

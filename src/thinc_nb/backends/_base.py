@@ -13,7 +13,7 @@ from ..errors import InputError, LengthsError
 from ..kernels import Kernel
 from ..types import ArrayT, DeviceTypes, FloatsXdT
 
-FLOATS = (np.dtype("float32"), np.dtype("float64"))
+FLOATS = SINGLE, DOUBLE = np.dtype("float32"), np.dtype("float64")
 UNSIGNED = {4: np.dtype("uint32"), 8: np.dtype("uint64")}
 
 
@@ -51,12 +51,17 @@ class OpsBase:
         """out = a @ b, of matrices on the device."""
         self.xp.matmul(a, b, out=out)
 
+    def _matmul_transposed(self, a: Any, b: Any, out: Any) -> None:
+        """out = a @ b.T, of C-contiguous matrices of one precision."""
+        self._matmul(a, b.T, out)
+
     def _reals(self, what: str, X: Any, ndim: int | None = None) -> Any:
         """X as a C-contiguous float32 or float64 array; `what` names operation and argument in errors."""
         # Nearly always it is one, and a small operation takes no longer than the steps below.
-        rank_fits = ndim is None or getattr(X, "ndim", None) == ndim
-        if rank_fits and type(X) is np.ndarray and X.dtype in FLOATS and X.flags.c_contiguous and self.xp is np:
-            return X
+        if type(X) is np.ndarray and (ndim is None or X.ndim == ndim) and X.flags.c_contiguous and self.xp is np:
+            dtype = X.dtype
+            if dtype is SINGLE or dtype is DOUBLE or dtype in FLOATS:
+                return X
         X = self._array(what, X, ndim)
         if X.dtype.char not in "fd":
             if X.dtype.kind not in "fiub":

@@ -37,7 +37,9 @@ class LengthOps(OpsBase):
         sizes: Any = lengths
         # The usual case without the conversion's checks: they take as long as the reductions of a small batch.
         if isinstance(sizes, self.xp.ndarray) and sizes.ndim == 1 and sizes.dtype.char in "ilq":
-            if sizes.dtype != INT64 or not sizes.flags.c_contiguous or type(sizes) is not self.xp.ndarray:
+            if type(sizes) is np.ndarray and sizes.dtype is not INT64:
+                sizes = sizes.astype(INT64)
+            elif not sizes.flags.c_contiguous or sizes.dtype != INT64 or type(sizes) is not self.xp.ndarray:
                 sizes = self.xp.ascontiguousarray(sizes, dtype=INT64)
         else:
             sizes = self._ints(f"{what}: lengths", lengths, 1, "int64")
@@ -54,7 +56,7 @@ class LengthOps(OpsBase):
         else:
             offsets = self.xp.empty(len(sizes) + 1, dtype="int64")
             facts = self.xp.empty((1, 3), dtype="int64")
-            kernels.sequence_offsets(facts, offsets, sizes)
+            kernels.sequence_offsets.run(facts, offsets, sizes)
             lowest, highest, total = facts.tolist()[0]
         if highest * len(sizes) >= 2**62:
             # Their sum may have wrapped around.

@@ -36,7 +36,7 @@ def matmul(a: Any, b: Any, out: Any) -> None:
     if kernel is None:
         _blas.matmul(a, b, out)
     else:
-        kernel(out, left, right)
+        kernel.run(out, left, right)
 
 
 def _kernel(a: Any, b: Any, out: Any) -> tuple[Kernel[...] | None, Any, Any]:

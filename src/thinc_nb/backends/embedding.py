@@ -17,7 +17,7 @@ from ._base import (
     counted_from_start,
     described,
 )
-from ._lengths import LengthOps
+from ._lengths import INT64, LengthOps
 
 
 class EmbeddingOps(LengthOps):
@@ -138,12 +138,14 @@ class EmbeddingOps(LengthOps):
         """
         W, b = self._reals("sparse_linear: W", W, 1), self._reals("sparse_linear: b", b, 1)
         bits = self._ids("sparse_linear: keys", keys)
-        weighed = self._reals("sparse_linear: values", values, 1).astype(W.dtype, copy=False)
+        weighed = self._reals("sparse_linear: values", values, 1)
+        if weighed.dtype != W.dtype:
+            weighed = weighed.astype(W.dtype)
         counts, offsets = self._offsets("sparse_linear", lengths, len(bits))
         step = 1 if masked else length
         Y = self._empty((len(counts), len(b)), W.dtype)
-        places = self._empty((2, len(bits)), "int64")
-        sparse.sparse_linear(Y, W, b, places, bits, weighed, offsets, length, int(masked), step)
+        places = self._empty((2, len(bits)), INT64)
+        sparse.sparse_linear.run(Y, W, b, places, bits, weighed, offsets, length, int(masked), step)
 
         def backprop(dY: Any, dW: Any) -> Any:
             d_values = self._empty(weighed.shape, W.dtype)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels import _threads, arrays
+from ..kernels import _threads, arrays, products
 from ..types import DeviceTypes
 from . import _blas, _memory, _products
 from .ops import Ops
@@ -68,6 +68,13 @@ class NumpyOps(Ops):
 
     def _matmul(self, a: Any, b: Any, out: Any) -> None:
         _products.matmul(a, b, out)
+
+    def _matmul_transposed(self, a: Any, b: Any, out: Any) -> None:
+        # Few rows go straight to the kernel that is theirs.
+        if 0 < len(out) <= _products.VERY_FEW_ROWS and b.size:
+            products.product_transposed.run(out, a, b)
+        else:
+            self._matmul(a, b.T, out)
 
     def _walks(self, sequences: int, W_rec: Any) -> bool:
         # Few rows of large weights, too: a step of BLAS's would copy these once more.

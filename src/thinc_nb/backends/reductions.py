@@ -152,7 +152,7 @@ class ReductionOps(LengthOps):
         X = self._reals(f"{what}: X", X, 2)
         lengths, offsets = self._offsets(what, lengths, len(X))
         sums: Floats2d = self._empty((len(lengths), X.shape[1]), X.dtype)
-        kernels.reduce_sum(sums, X, offsets, int(mean))
+        kernels.reduce_sum.run(sums, X, offsets, int(mean))
         return sums
 
     def _backprop_sums(self, what: str, d_sums: Any, lengths: Any, *, mean: bool) -> Floats2d:

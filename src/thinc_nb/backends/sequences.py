@@ -93,10 +93,12 @@ class SequenceOps(OpsBase):
 
         There are many short sequences in a batch, and each question takes as long as copying some of them.
         """
+        if len(arrays) == 1:
+            only = arrays[0]
+            if type(only) is np.ndarray and only.ndim == 2 and only.nbytes < SMALLEST and not only.dtype.hasobject:
+                return only.copy()
         if set(map(type, arrays)) != {np.ndarray} or arrays[0].ndim != 2 or arrays[0].dtype.hasobject:
             return None
-        if len(arrays) == 1 and arrays[0].nbytes < SMALLEST:
-            return arrays[0].copy()
         try:
             out = self._empty((sum(map(len, arrays)), arrays[0].shape[1]), arrays[0].dtype)
             return np.concatenate(arrays, out=out, casting="no")

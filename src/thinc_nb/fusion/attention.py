@@ -56,7 +56,7 @@ class AttentionPool:
         except LengthsError:
             return None
         Y, shares = ops._empty((len(lengths), len(query)), rows.dtype), ops._empty((len(rows),), rows.dtype)
-        kernels.attend_sum(Y, shares, rows, query, offsets, mean)
+        kernels.attend_sum.run(Y, shares, rows, query, offsets, mean)
 
         def backprop(dY: Any) -> Any:
             check_gradient(self.reduction, dY, Y)

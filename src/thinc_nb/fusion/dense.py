@@ -69,7 +69,7 @@ class Dense:
             return None
         ops = node.ops
         Z = ops._empty((len(X), shape[0]), X.dtype)
-        ops._matmul(X, W.T, Z)
+        ops._matmul_transposed(X, W, Z)
         Y = self.activate(Z, b)
 
         def backprop(dY: Any) -> Any:
@@ -89,7 +89,7 @@ class DenseLinear(Dense):
 
     def activate(self, Z: Any, b: Any) -> Any:
         """Only the bias."""
-        kernels.add_bias(Z, b)
+        kernels.add_bias.run(Z, b)
         return Z
 
 
@@ -98,7 +98,7 @@ class DenseRelu(Dense):
 
     def activate(self, Z: Any, b: Any) -> Any:
         """max(Z + b, 0)."""
-        kernels.bias_relu(Z, b)
+        kernels.bias_relu.run(Z, b)
         return Z
 
     def derivative(self, dY: Any, Y: Any, Z: Any) -> tuple[Any, Any]:
@@ -115,12 +115,12 @@ class DenseSoftmax(Dense):
 
     def activate(self, Z: Any, b: Any) -> Any:
         """softmax(Z + b)."""
-        kernels.bias_softmax(Z, Z.reshape(-1), b)
+        kernels.bias_softmax.run(Z, Z.reshape(-1), b)
         return Z
 
     def runs(self, is_train: bool) -> bool:
         """With a temperature of 1."""
-        attrs = self.node.attrs
+        attrs = self.node._attrs
         return (attrs["softmax_normalize"] or is_train) and attrs["softmax_temperature"] == 1.0
 
 
@@ -141,7 +141,7 @@ class DenseActivated(Dense):
 
     def activate(self, Z: Any, b: Any) -> Any:
         """The activation of Z + b, which the gradient needs too."""
-        kernels.add_bias(Z, b)
+        kernels.add_bias.run(Z, b)
         return getattr(self.node.ops, self.name)(Z, *self.settings())
 
     def derivative(self, dY: Any, Y: Any, Z: Any) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ One by one each column of ids is copied, its hashes kept, its vectors gathered, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
@@ -16,26 +16,39 @@ from ..layers._checks import check_gradient
 from ..layers.array_getitem import forward as getitem
 from ..layers.concatenate import forward as concatenate
 from ..layers.hashembed import forward as hashembed
-from ._gradients import arrays_of, is_ready
+from ._gradients import Weights, is_ready
 from ._plan import Result, flattened
 
 if TYPE_CHECKING:
     from ._plan import Node
 
 
-class Table(NamedTuple):
+ROWS = np.dtype("int32")
+
+
+class Table:
     """A hashed embedding, and what picks its column of the ids; None if the ids are one column."""
 
-    node: Node
-    getter: Node | None
+    __slots__ = ("_column", "_index", "getter", "node", "weights")
+
+    def __init__(self, node: Node, getter: Node | None) -> None:
+        self.node, self.getter = node, getter
+        self.weights = Weights(node, "E")
+        self._index: Any = None
+        self._column: int | None = None
 
     @property
     def column(self) -> int | None:
         """The column; None if it is anything but a single one of all rows."""
-        index = None if self.getter is None else self.getter.attrs["index"]
-        if type(index) is tuple and len(index) == 2 and index[0] in (slice(None), slice(0, None)):
-            return index[1] if type(index[1]) is int else None
-        return None
+        if self.getter is None:
+            return 0
+        index = self.getter._attrs["index"]
+        # One that was looked at last time cannot have changed: tuples, slices and integers do not.
+        if index is not self._index or self._column is None:
+            self._index, self._column = index, None
+            if type(index) is tuple and len(index) == 2 and index[0] in (slice(None), slice(0, None)):
+                self._column = index[1] if type(index[1]) is int else None
+        return self._column
 
 
 class HashEmbeds:
@@ -54,30 +67,35 @@ class HashEmbeds:
     def run(self, X: Any, is_train: bool) -> Result | None:
         """Y, and the callback."""
         ndim = 1 if self.tables[0].getter is None else 2
-        if type(X) is not np.ndarray or X.dtype.char not in "QLql" or not is_ready(X, ndim, X.dtype):
+        if type(X) is not np.ndarray:
+            return None
+        kind = X.dtype.char
+        if kind not in "QLql" or not is_ready(X, ndim, X.dtype):
             return None
         columns = X.shape[1] if ndim == 2 else 1
-        ids = X.reshape(-1) if X.dtype.kind == "u" else X.reshape(-1).view("uint64")
+        ids = X.reshape(-1) if kind in "QL" else X.reshape(-1).view("uint64")
         found: list[tuple[Any, int, int]] = []
         dtype, width = None, 0
         for table in self.tables:
-            arrays = arrays_of(table.node, ("E",), dtype)
-            column = 0 if table.getter is None else table.column
-            rate = table.node.attrs.get("dropout_rate")
-            if arrays is None or column is None or not 0 <= column < columns or (is_train and rate):
+            arrays = table.weights.arrays()
+            column = table.column
+            if arrays is None or column is None or not 0 <= column < columns:
+                return None
+            if is_train and table.node.attrs.get("dropout_rate"):
                 return None
             E = arrays[0]
-            if E.ndim != 2 or not 0 < len(E) <= 0x7FFFFFFF:
+            shape = E.shape
+            if len(shape) != 2 or not 0 < shape[0] <= 0x7FFFFFFF or (found and E.dtype != dtype):
                 return None
             found.append((E, column, width))
             dtype = E.dtype
-            width += E.shape[1]
+            width += shape[1]
         ops = self.tables[0].node.ops
         Y = ops._empty((len(X), width), dtype)
-        rows = ops._empty((len(found), len(X), 4), "int32")
+        rows = ops._empty((len(found), len(X), 4), ROWS)
         for place, (E, column, start) in enumerate(found):
-            seed = self.tables[place].node.attrs["seed"] & 0xFFFFFFFF
-            kernels.hash_embed(Y, rows[place], E, ids, columns, column, seed, start)
+            seed = self.tables[place].node._attrs["seed"] & 0xFFFFFFFF
+            kernels.hash_embed.run(Y, rows[place], E, ids, columns, column, seed, start)
 
         def backprop(dY: Any) -> Any:
             check_gradient(self.named() or self.tables[-1].node, dY, Y)

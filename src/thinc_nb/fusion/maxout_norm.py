@@ -83,13 +83,13 @@ class MaxoutNorm:
         mask = (ops.dropout_key(), *_threshold_and_scale(rate)) if rate > 0 else KEEP_ALL
         if window:
             columns = empty((rows, inputs), X.dtype)
-            kernels.windows(columns, X.reshape(-1), width, window)
+            kernels.windows.run(columns, X.reshape(-1), width, window)
         else:
             columns = X
 
         def product() -> Any:
             Z = empty((rows, units * pieces), X.dtype)
-            matmul(columns, matrix.T, Z)
+            ops._matmul_transposed(columns, matrix, Z)
             return Z
 
         def kept(out: Any) -> tuple[Any, ...]:
@@ -103,7 +103,7 @@ class MaxoutNorm:
         if is_train:
             state = kept(Y)
         else:
-            kernels.maxout_norm_only(Y, product(), bias, gain, shift, X, pieces, residual)
+            kernels.maxout_norm_only.run(Y, product(), bias, gain, shift, X, pieces, residual)
 
         def backprop(dY: Any) -> Any:
             check_gradient(self.norm, dY, Y)

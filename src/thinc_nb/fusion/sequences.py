@@ -35,10 +35,11 @@ class OneArray:
 
     def run(self, X: Any, is_train: bool) -> Result | None:
         """The list of outputs, or the Ragged, and the callback."""
-        if type(X) is not list or not X or any(node.attrs["pad"] != 0 for node in self.wrappers):
+        if type(X) is not list or not X or set(map(type, X)) != {np.ndarray}:
             return None
-        if set(map(type, X)) != {np.ndarray}:
-            return None
+        for node in self.wrappers:
+            if node._attrs["pad"] != 0:
+                return None
         ops = self.wrappers[0].ops
         # Its one question to each array is the concatenation's own: there are many, and they are short.
         Y: Any = ops._joined(X)
@@ -50,7 +51,8 @@ class OneArray:
         lengths = lengths_of(ops, X)
         callbacks = []
         for node in self.wrappers:
-            Y, callback = node.layers[0](Y, is_train)
+            layer = node._layers[0]
+            Y, callback = type(layer).__call__(layer, Y, is_train)
             callbacks.append(callback)
         is_ragged = self.ragged is not None
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
 from ..types import Ints1d, Padded, Ragged
 
+INT32 = np.dtype("int32")
+
 
 def lengths_of(ops: Ops, Xs: Any) -> Ints1d:
     """The lengths of a list of arrays: (len(Xs),) int32."""
-    return ops.asarray1i(list(map(len, Xs)))
+    lengths: Ints1d = ops.xp.array(list(map(len, Xs)), INT32)
+    return lengths
 
 
 def wrapper_dims(layer: Model[Any, Any]) -> dict[str, int | None]:

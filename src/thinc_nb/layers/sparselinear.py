@@ -67,9 +67,11 @@ def forward(
 
 
 def _checked(model: Model[Any, Any], batch: Any) -> tuple[Any, Any, Any]:
-    if not isinstance(batch, (tuple, list)) or len(batch) != 3 or not all(is_xp_array(part) for part in batch):
+    if not isinstance(batch, (tuple, list)) or len(batch) != 3:
         raise wrong_type(model, "three arrays (keys, values, lengths)", batch)
     keys, values, lengths = batch
+    if not (is_xp_array(keys) and is_xp_array(values) and is_xp_array(lengths)):
+        raise wrong_type(model, "three arrays (keys, values, lengths)", batch)
     if keys.ndim != 1 or keys.dtype.kind not in "iu" or values.shape != keys.shape:
         raise InputError(
             f"layer {model.name!r} takes as many integer keys as values, both in 1 dimension, got keys {keys.dtype} "
