@@ -210,3 +210,17 @@ def test_a_largest_row_outside_its_sequence_is_refused(entry, place):
 def test_gradients_that_do_not_fit_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(np.zeros((2, 2), "f"), np.array([2, 3], "i"))
+
+
+@pytest.mark.parametrize("sequences", [1, 2, 16, 17, 40])
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", ">i4"])
+def test_offsets_of_few_and_of_many_sequences(sequences, dtype):
+    given_lengths = (np.arange(2 * sequences) % 7).astype(dtype)[::2]
+    before = given_lengths.copy()
+    lengths, offsets = ops._offsets("it", given_lengths, int(before.sum()))
+    assert lengths.dtype == offsets.dtype == "int64"
+    assert lengths.flags.c_contiguous
+    np.testing.assert_array_equal(lengths, before)
+    np.testing.assert_array_equal(offsets, [0, *np.cumsum(before)])
+    lengths += 1
+    np.testing.assert_array_equal(given_lengths, before)

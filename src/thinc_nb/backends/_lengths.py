@@ -13,7 +13,9 @@ from ..kernels import window as kernels
 from ..types import Ints1d
 from ._base import OpsBase, check_lengths, described
 
-INT64 = np.dtype("int64")
+INT32, INT64 = np.dtype("int32"), np.dtype("int64")
+MOST = 2**50
+"""Rows: more are no array's."""
 FEW = 16
 """Sequences whose lengths are added up in Python, which takes half as long as arrays for a kernel and its results."""
 
@@ -34,13 +36,14 @@ class LengthOps(OpsBase):
 
         Checks that no length is below `shortest` and, where given, that there are this many sequences and rows.
         """
+        if type(lengths) is np.ndarray and lengths.ndim == 1 and 0 < len(lengths) <= FEW and self.xp is np:
+            known = self._few_offsets(lengths, rows, shortest, sequences)
+            if known is not None:
+                return known
         sizes: Any = lengths
         # The usual case without the conversion's checks: they take as long as the reductions of a small batch.
         if isinstance(sizes, self.xp.ndarray) and sizes.ndim == 1 and sizes.dtype.char in "ilq":
-            if type(sizes) is np.ndarray and sizes.dtype is not INT64:
-                sizes = sizes.astype(INT64)
-            elif not sizes.flags.c_contiguous or sizes.dtype != INT64 or type(sizes) is not self.xp.ndarray:
-                sizes = self.xp.ascontiguousarray(sizes, dtype=INT64)
+            sizes = self.xp.ascontiguousarray(sizes, dtype="int64")
         else:
             sizes = self._ints(f"{what}: lengths", lengths, 1, "int64")
         if sequences is not None and len(sizes) != sequences:
@@ -49,15 +52,10 @@ class LengthOps(OpsBase):
             if rows:
                 check_lengths(what, sizes, rows)
             return sizes, self.xp.zeros(1, dtype="int64")
-        listed: list[int] = sizes.tolist() if len(sizes) <= FEW and self.xp is np else []
-        offsets: Any = None
-        if listed:
-            lowest, highest, total = min(listed), max(listed), sum(listed)
-        else:
-            offsets = self.xp.empty(len(sizes) + 1, dtype="int64")
-            facts = self.xp.empty((1, 3), dtype="int64")
-            kernels.sequence_offsets.run(facts, offsets, sizes)
-            lowest, highest, total = facts.tolist()[0]
+        offsets = self.xp.empty(len(sizes) + 1, dtype="int64")
+        facts = self.xp.empty((1, 3), dtype="int64")
+        kernels.sequence_offsets(facts, offsets, sizes)
+        lowest, highest, total = facts.tolist()[0]
         if highest * len(sizes) >= 2**62:
             # Their sum may have wrapped around.
             raise LengthsError(f"{what}: lengths must be those of arrays, got {highest}")
@@ -67,4 +65,24 @@ class LengthOps(OpsBase):
             raise LengthsError(f"{what}: lengths {bound}, got {int(sizes[position])} at position {position}")
         if rows is not None and total != rows:
             check_lengths(what, sizes, rows)
-        return sizes, np.array([0, *accumulate(listed)], INT64) if listed else offsets
+        return sizes, offsets
+
+    def _few_offsets(
+        self, lengths: Any, rows: int | None, shortest: int, sequences: int | None
+    ) -> tuple[Any, Any] | None:
+        """As `_offsets`, of a few lengths on the CPU; None where there is something to convert, or to complain of."""
+        if lengths.dtype is not INT32 and lengths.dtype is not INT64:
+            return None
+        listed = lengths.tolist()
+        total = sum(listed)
+        # Not negative, and so none is larger than their sum.
+        if min(listed) < shortest or total > MOST or (rows is not None and rows != total):
+            return None
+        if sequences is not None and len(listed) != sequences:
+            return None
+        offsets = np.zeros(len(listed) + 1, INT64)
+        if len(listed) == 1:
+            offsets[1] = total
+        else:
+            offsets[1:] = list(accumulate(listed))
+        return lengths.astype(INT64), offsets

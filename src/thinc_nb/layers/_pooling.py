@@ -18,8 +18,9 @@ def pool(
     """`reduce(X, lengths)` gives Y (sequences, width) and the function from dY to dX (n, width)."""
     if not isinstance(Xr, Ragged):
         raise wrong_type(model, "a Ragged", Xr)
-    lengths, shape = Xr.lengths, Xr.dataXd.shape
-    Y, unpool = reduce(Xr.data, lengths)
+    lengths, rows = Xr.lengths, Xr.data
+    shape = rows.shape if len(Xr.data_shape) == 2 else Xr.dataXd.shape
+    Y, unpool = reduce(rows, lengths)
 
     def backprop(dY: Floats2d) -> Ragged:
         check_gradient(model, dY, Y)
