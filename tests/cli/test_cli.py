@@ -99,3 +99,13 @@ def environment() -> dict[str, str]:
     """The environment of a process that finds the same thinc_nb."""
     folder = str(Path(thinc_nb.__file__).parent.parent)
     return dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")])))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_output_that_has_no_room_is_one_line_and_a_status() -> None:
+    command = [sys.executable, "-m", "thinc_nb", "info"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment())
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("thinc-nb info: error: cannot write the output (")
+    assert ended.stderr.count("\n") == 1

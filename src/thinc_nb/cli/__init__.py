@@ -6,6 +6,7 @@ Importing this package is light; a command imports what it needs when it runs.
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from .. import __version__
 from . import demo, info, tag, train, warmup
 from ._clock import since_call, since_process_start
-from ._errors import INTERRUPTED, OK, CommandError
+from ._errors import FAILED, INTERRUPTED, OK, CommandError
 from ._parser import OneLineParser
 
 __all__ = ["main"]
@@ -65,9 +66,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{parser.prog} {options.command}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has seen enough. At its end the interpreter flushes stdout: let it succeed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (head, less) has seen enough.
+        _drop_output()
         return OK
+    except OSError as err:
+        if err.errno != errno.ENOSPC or err.filename is not None:
+            raise
+        print(f"{parser.prog} {options.command}: error: cannot write the output ({err.strerror})", file=sys.stderr)
+        _drop_output()
+        return FAILED
+
+
+def _drop_output() -> None:
+    """At its end the interpreter flushes stdout: let it succeed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> OneLineParser:
