@@ -35,7 +35,7 @@ class OneArray:
 
     def run(self, X: Any, is_train: bool) -> Result | None:
         """The list of outputs, or the Ragged, and the callback."""
-        if type(X) is not list or not X or set(map(type, X)) != {np.ndarray}:
+        if type(X) is not list or not X:
             return None
         for node in self.wrappers:
             if node._attrs["pad"] != 0:
@@ -44,6 +44,8 @@ class OneArray:
         # Its one question to each array is the concatenation's own: there are many, and they are short.
         Y: Any = ops._joined(X)
         if Y is None:
+            if set(map(type, X)) != {np.ndarray}:
+                return None
             first = X[0]
             if any(x.ndim not in (1, 2) or x.dtype != first.dtype or x.shape[1:] != first.shape[1:] for x in X):
                 return None
