@@ -18,7 +18,8 @@ __all__ = ["clip_gradients", "finish_update"]
 
 def finish_update(model: Model[Any, Any], optimizer: Any, max_norm: float | None) -> None:
     """Let the optimizer update the tree: shims first, then whole arenas, then what is in none. See `Model`."""
-    if not callable(optimizer) or isinstance(optimizer, NodeData):
+    given: object = optimizer  # which checkers narrow, and `optimizer` stays Any
+    if not callable(given) or isinstance(given, NodeData):
         raise TypeError(
             f"finish_update of model {model.name!r} takes an optimizer, such as Adam(0.001), "
             f"or a function of key, weights and gradient, got {type(optimizer).__name__}"
