@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..kernels import dense
 from ..types import Floats1d, Floats2d
 from ._base import OpsBase, check_overwritable, described
@@ -36,8 +38,7 @@ class ProductOps(OpsBase):
         product: Floats2d = self._empty(shape, x.dtype) if out is None else out
         if product.shape != shape or product.dtype != x.dtype:
             raise ValueError(f"gemm: out must be {x.dtype} {shape}, got {described(out)}")
-        shares = self.xp.may_share_memory
-        if out is not None and (not out.flags.c_contiguous or shares(out, x) or shares(out, y)):
+        if out is not None and (not out.flags.c_contiguous or self._share_memory(out, x, y)):
             # A product is written while its sides are read, and in whole rows.
             product = self._empty(shape, x.dtype)
         self._matmul(left, right, product)
@@ -45,6 +46,9 @@ class ProductOps(OpsBase):
             return product
         out[...] = product
         return out
+
+    def _share_memory(self, out: Any, *sides: Any) -> bool:
+        return any(self.xp.may_share_memory(out, side) for side in sides)
 
     def affine(self, X: Floats2d, W: Floats2d, b: Floats1d) -> Floats2d:
         """Y = X Wᵀ + b: X (batch, nI), W (nO, nI), b (nO,) → Y (batch, nO)."""
