@@ -68,7 +68,7 @@ def test_where_the_system_gives_no_more_work_is_shared_with_those_that_are(monke
         return refuse
 
     workers = Workers(3, 10)
-    target, name = (os, "pipe") if what == "files" else (threading.Thread, "start")
+    target, name = (_threads, "_pipe") if what == "files" else (threading.Thread, "start")
     with monkeypatch.context() as patch:
         patch.setattr(target, name, limited(getattr(target, name)))
         seen = []

@@ -46,14 +46,15 @@ SHARED_FROM, GRAIN = SHARE + 8, SHARE + 16
 """Elements from which work is shared; elements in the smallest piece of it."""
 LIMIT, STOP, PATIENCE = SHARE + 24, SHARE + 32, SHARE + 40
 """How many workers may help; 1 when they shall end; how long they stay awake, in polls."""
-READ, WRITE, YIELD, PROCESSOR, BYTE = SHARE + 48, SHARE + 56, SHARE + 64, SHARE + 72, SHARE + 80
-"""Addresses of the system's functions (0: there is none), and of a byte to read and write."""
+READ, WRITE, YIELD, PROCESSOR, MESSAGE = SHARE + 48, SHARE + 56, SHARE + 64, SHARE + 72, SHARE + 80
+"""Addresses of the system's functions (0: there is none), and what is written to wake a worker up: the number 1."""
+MESSAGE_SIZE = 8
 MISSED = 5 * LINE
 """How many times workers were woken up for nothing, one after another."""
 WORKERS = 6 * LINE
 """A line for each worker."""
 ASLEEP, INBOX, OUTBOX, TAKEN = 0, 8, 16, 24
-"""In it: 1 while it sleeps or is about to; the two ends of its pipe; pieces that it took since it was woken up."""
+"""In it: 1 while it sleeps or is about to; what it reads from to sleep, and what is written to to wake it; pieces that it took since it was woken up."""
 
 MOST_PIECES = 1 << 15
 PIECES_PER_THREAD = 4
@@ -68,7 +69,7 @@ WORTH_WAKING = 3
 
 FREE, IN_KERNEL, IN_PYTHON = 0, 1, 2
 MOST_FAILURES = 1000
-"""How often, one after another, a worker may fail to sleep. Signals are why it may; if its pipe was closed it ends."""
+"""How often, one after another, a worker may fail to sleep. Signals are why it may; if its files were closed it ends."""
 
 _FIRST = 1 << 16
 _MASK = _FIRST - 1
@@ -130,7 +131,7 @@ def _publish(board: int, function: int, arguments: int, items: int, each: int) -
         if load(own + ASLEEP) == 1:
             asleep = True
             if skip == 0 and exchange(own + ASLEEP, 1, 0):
-                call_system(load(board + WRITE), load(own + OUTBOX), board + BYTE, 1)
+                call_system(load(board + WRITE), load(own + OUTBOX), board + MESSAGE, MESSAGE_SIZE)
     if asleep:
         store(board + SKIP, skip - 1 if skip > 0 else (1 << load(board + MISSED)) - 1)
     return True
@@ -195,10 +196,10 @@ def _sleep(board: int, worker: int) -> bool:
     word = load(board + PIECES)
     if (word >> 16) & _MASK < word & _MASK and load(board + FUNCTION) == 0 and exchange(own + ASLEEP, 1, 0):
         return True
-    size = call_system(load(board + READ), load(own + INBOX), board + BYTE, 1)
-    # Who wrote the byte has taken the 1 away. If it was interrupted, one may still come, and cut its next sleep short.
+    size = call_system(load(board + READ), load(own + INBOX), board + MESSAGE, MESSAGE_SIZE)
+    # Who wrote to it has taken the 1 away. If it was interrupted, one may still come, and cut its next sleep short.
     exchange(own + ASLEEP, 1, 0)
-    return bool(size == 1)
+    return bool(size == MESSAGE_SIZE)
 
 
 def _serve(board: int, worker: int, done: int) -> int:

@@ -96,7 +96,7 @@ class Workers:
         try:
             if self._words[layout.STOP // 8]:
                 return
-            if not self._words[layout.BYTE // 8]:
+            if not self._words[layout.MESSAGE // 8]:
                 self._write_system(functions)
                 atexit.register(self.stop)
             try:
@@ -112,7 +112,7 @@ class Workers:
     def _start_one(self, functions: Functions) -> None:
         """OSError or RuntimeError if the system has no more of what a worker needs."""
         worker, layout = len(self._threads), self._layout
-        pipe = os.pipe()
+        pipe = _pipe()
         self._write(layout.WORKERS + worker * layout.LINE + layout.INBOX, pipe[0])
         self._write(layout.WORKERS + worker * layout.LINE + layout.OUTBOX, pipe[1])
         thread = threading.Thread(target=self._work, args=(functions, worker), name="thinc_nb", daemon=True)
@@ -130,7 +130,7 @@ class Workers:
         layout = self._layout
         for place, address in zip((layout.READ, layout.WRITE, layout.YIELD, layout.PROCESSOR), _system(), strict=True):
             self._write(place, address)
-        self._write(layout.BYTE, self.board + layout.BYTE + 8)
+        self._write(layout.MESSAGE, 1)
         polls = 16 * layout.POLLS
         took = []
         for _ in range(5):
@@ -207,7 +207,7 @@ class Workers:
             self._write(layout.STOP, 1)
             for _, outbox in self._pipes:
                 with contextlib.suppress(OSError):  # Closed by one who closes all files.
-                    os.write(outbox, b" ")
+                    os.write(outbox, (1).to_bytes(layout.MESSAGE_SIZE, sys.byteorder))
             deadline = time.monotonic() + ENDING
             for thread in self._threads:
                 with contextlib.suppress(RuntimeError):  # An interrupt came before it was started.
@@ -231,6 +231,19 @@ def _run_alone(call: Callable[[int, int], None], ranges: Sequence[Range]) -> Non
 
 def _nothing(piece: int) -> None:
     """There is no work in Python."""
+
+
+def _pipe() -> tuple[int, int]:
+    """Two files: who reads from the first sleeps until a number is written to the second. OSError without files left."""
+    if sys.platform != "linux":
+        return os.pipe()
+    # Who is woken by a pipe is put on the processor of the writer, as if that were about to wait: here it goes on.
+    inbox = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_SEMAPHORE)
+    try:
+        return inbox, os.dup(inbox)
+    except OSError:
+        os.close(inbox)
+        raise
 
 
 def _system() -> Iterator[int]:
