@@ -124,8 +124,15 @@ def serve(library: str) -> None:
             print(json.dumps(peak_memory(subject.call(name, "train"))), file=answers, flush=True)
             continue
         step = subject.call(name, what)
-        for _ in range(1 if seconds else WARM_STEPS):
-            step()
+        try:
+            for _ in range(1 if seconds else WARM_STEPS):
+                step()
+        except Exception as error:
+            if library != COMPILED:
+                raise
+            print(f"torch.compile cannot run {name} {what}: {error}"[:300])
+            print("null", file=answers, flush=True)
+            continue
         times: list[float] = []
         end = time.perf_counter() + seconds
         while len(times) < 3 or time.perf_counter() < end:
@@ -147,8 +154,15 @@ class Process:
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
         self.library = library
 
-    def seconds(self, name: str, what: str, seconds: float) -> float:
-        """The median time of a step. SystemExit if the process ends."""
+    def answer(self, name: str, what: str, seconds: float) -> float:
+        """The median time of a step that it can run. SystemExit if it cannot after all."""
+        took = self.ask(name, what, seconds)
+        if took is None:
+            raise SystemExit(f"{self.library}: {name} {what} failed at a later time")
+        return took
+
+    def ask(self, name: str, what: str, seconds: float) -> float | None:
+        """The median time of a step; None if torch.compile cannot run it. SystemExit if the process ends."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the process has no pipes")
         self._process.stdin.write(json.dumps([name, what, seconds]) + "\n")
@@ -156,7 +170,7 @@ class Process:
         answer = self._process.stdout.readline()
         if not answer:
             raise SystemExit(f"{self.library}: {name} {what} ended with status {self._process.wait()}")
-        took: float = json.loads(answer)
+        took: float | None = json.loads(answer)
         return took
 
     def close(self) -> None:
@@ -193,13 +207,13 @@ def processes(threads: int, compile_too: bool) -> Iterator[list[Process]]:
 def measure(started: list[Process], name: str, what: str, rounds: int, seconds: float) -> dict[str, float]:
     """The median of the rounds for each library, and the floor."""
     times: dict[str, list[float]] = {}
-    for process in started:  # unmeasured: what is compiled, is compiled here
-        process.seconds(name, what, 0.0)
+    # Unmeasured: what is compiled, is compiled here.
+    able = [process for process in started if process.ask(name, what, 0.0) is not None]
     for _ in range(rounds):
-        for process in started:
-            times.setdefault(process.library, []).append(process.seconds(name, what, seconds))
+        for process in able:
+            times.setdefault(process.library, []).append(process.answer(name, what, seconds))
             if process.library == OURS:
-                times.setdefault(FLOOR, []).append(process.seconds(name, f"floor-{what}", seconds / 3))
+                times.setdefault(FLOOR, []).append(process.answer(name, f"floor-{what}", seconds / 3))
     return {library: statistics.median(each) for library, each in times.items()}
 
 
@@ -236,7 +250,7 @@ def main() -> None:
     if options.memory:
         for name in filter(re.compile(options.only).search, NAMES):
             with processes(processors, not options.no_compile) as started:
-                peaks = [f"{process.library} {process.seconds(name, 'memory', 0.0) / 1e6:.0f}" for process in started]
+                peaks = [f"{process.library} {process.answer(name, 'memory', 0.0) / 1e6:.0f}" for process in started]
             print(f"{name}: peak memory in MB: {', '.join(peaks)}", flush=True)
         return
     rounds, seconds = (1, 0.05) if options.quick else (options.rounds, options.seconds)

@@ -54,7 +54,8 @@ MISSED = 5 * LINE
 WORKERS = 6 * LINE
 """A line for each worker."""
 ASLEEP, INBOX, OUTBOX, TAKEN = 0, 8, 16, 24
-"""In it: 1 while it sleeps or is about to; what it reads from to sleep, and what is written to to wake it; pieces that it took since it was woken up."""
+"""In it: 1 while it sleeps or is about to; what it reads from to sleep, and what is written to to wake it; pieces that
+it took since it was woken up."""
 
 MOST_PIECES = 1 << 15
 PIECES_PER_THREAD = 4
@@ -64,12 +65,14 @@ POLLS = 512
 WATCH = 64
 """How often a worker looks for work before it looks where and for how long."""
 MOST_MISSED = 6
+MOST_YIELDS = 16
+"""How often a worker lets the thread whose work it is go first before it sleeps again."""
 WORTH_WAKING = 3
 """Pieces."""
 
 FREE, IN_KERNEL, IN_PYTHON = 0, 1, 2
 MOST_FAILURES = 1000
-"""How often, one after another, a worker may fail to sleep. Signals are why it may; if its files were closed it ends."""
+"""How often, one after another, a worker may fail to sleep: signals are why. If its files were closed it ends."""
 
 _FIRST = 1 << 16
 _MASK = _FIRST - 1
@@ -211,15 +214,22 @@ def _serve(board: int, worker: int, done: int) -> int:
         add(board + DONE, done)
     own = board + WORKERS + worker * LINE
     polls = WATCH - 1
-    failures = 0
+    failures = yields = 0
     while True:
         polls += 1
         if polls % WATCH == 0:
             if load(board + STOP):
                 return -1
-            # On the processor of the thread that has the work it would only be in the way.
             here = load(board + HERE)
-            if polls > load(board + PATIENCE) or (here >= 0 and here == _processor(board)):
+            in_the_way = here >= 0 and here == _processor(board)
+            if in_the_way and yields < MOST_YIELDS:
+                # On the processor of the thread that has the work. The system may move it to another one meanwhile.
+                yields += 1
+                call_plain(load(board + YIELD))
+                polls = WATCH - 1
+                continue
+            if polls > load(board + PATIENCE) or in_the_way:
+                yields = 0
                 failures = 0 if _sleep(board, worker) else failures + 1
                 if failures > MOST_FAILURES:
                     return -1
@@ -238,7 +248,7 @@ def _serve(board: int, worker: int, done: int) -> int:
             return int(last - 1)
         _perform(board, last - 1)
         add(board + DONE, 1)
-        polls = 0
+        polls = yields = 0
 
 
 def _open(board: int, pieces: int) -> int:

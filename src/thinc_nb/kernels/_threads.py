@@ -234,7 +234,7 @@ def _nothing(piece: int) -> None:
 
 
 def _pipe() -> tuple[int, int]:
-    """Two files: who reads from the first sleeps until a number is written to the second. OSError without files left."""
+    """Two files: who reads from the first sleeps until a number is written to the second. OSError if none are left."""
     if sys.platform != "linux":
         return os.pipe()
     # Who is woken by a pipe is put on the processor of the writer, as if that were about to wait: here it goes on.
