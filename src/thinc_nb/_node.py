@@ -81,9 +81,10 @@ class NodeData:
         self._dims[name] = value
 
     def _checked_dims(self, dims: Mapping[str, int | None]) -> dict[str, int | None]:
-        for name, value in dims.items():
+        checked = dict(dims)
+        for name, value in checked.items():
             self._check_dim(name, value)
-        return dict(dims)
+        return checked
 
     def _check_dim(self, name: str, value: object) -> None:
         if value is not None and not isinstance(value, (int, np.integer)):
