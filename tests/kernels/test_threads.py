@@ -14,6 +14,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from thinc_nb.kernels import (
+    _board,
     _threads,
     activations,
     dropout,
@@ -144,6 +145,22 @@ def test_more_threads_are_started_when_more_are_wanted(threads):
         results(0)
         results(0)
     assert len(_threads.prepare().asleep) >= 5
+
+
+@pytest.mark.skipif(_threads.default_num_threads() < 2, reason="on one processor a thread would only be in the way")
+def test_threads_that_sleep_are_woken_up_by_a_kernel(threads):
+    threads(2)
+    X, Y = np.ones(1 << 22, "f"), np.empty(1 << 22, "f")
+    activations.gelu(Y, X)
+    workers, done = _threads.prepare(), _board.DONE // 8
+    deadline = time.monotonic() + 20
+    while True:
+        while not all(workers.asleep) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        activations.gelu(Y, X)
+        if workers._words[done]:
+            return
+        assert time.monotonic() < deadline
 
 
 def test_threads_sleep_when_there_is_no_work(threads):
