@@ -226,7 +226,9 @@ def test_callbacks_from_inside_a_block_check_after_it() -> None:
     assert not is_checked()
 
 
-@pytest.mark.parametrize(("value", "expected"), [("1", "True"), ("0", "False"), ("", "False"), (None, "False")])
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1", "True"), ("0", "False"), ("", "False"), (None, "False"), ("false", "False")]
+)
 def test_the_environment_switches_contracts_on(value: str | None, expected: str) -> None:
     code = (
         "import sys, thinc_nb.model; from thinc_nb.contracts import active;"

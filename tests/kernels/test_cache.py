@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,57 @@ def test_a_full_disk_costs_a_warning_and_leaves_nothing_behind(kernel, monkeypat
     with pytest.warns(RuntimeWarning, match="No space left on device"):
         check(kernel)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+OLD = "kernels-0123456789ab-cpython-310"
+
+
+def leave(folder: Path, *, days: float) -> Path:
+    """What a version that was last used some days ago has kept."""
+    folder.mkdir(parents=True)
+    for name in ("a.kernel", "b.ptx", "c.kernel.12.ab.part"):
+        (folder / name).write_bytes(b"12345")
+    then = time.time() - days * cache_module.DAY
+    os.utime(folder, (then, then))
+    return folder
+
+
+def test_a_new_version_removes_others_that_are_not_used(kernel, tmp_path):
+    old, recent = leave(tmp_path / "cache" / OLD, days=61), leave(tmp_path / "cache" / OLD.replace("0", "1"), days=59)
+    mine = leave(tmp_path / "cache" / "kernels-of mine", days=100)
+    check(kernel)
+    assert not old.exists()
+    assert len(list(recent.iterdir())) == len(list(mine.iterdir())) == 3
+    assert cache_info().entries == 1
+
+
+def test_a_version_that_goes_on_removes_nothing(kernel, tmp_path):
+    check(kernel)
+    old = leave(tmp_path / "cache" / OLD, days=61)
+    Kernel(add_one, "items")(np.zeros(3, "d"))
+    assert cache_info().entries == 2
+    assert len(list(old.iterdir())) == 3
+
+
+def test_what_is_only_read_is_in_use(kernel):
+    check(kernel)
+    folder = cache_info().folder
+    then = time.time() - 70 * cache_module.DAY
+    os.utime(folder, (then, then))
+    cache_module._note_use.cache_clear()
+    check(Kernel(add_one, "items"))
+    assert time.time() - folder.stat().st_mtime < cache_module.DAY
+
+
+def test_nothing_but_kernels_is_removed(tmp_path):
+    folder = leave(tmp_path / OLD, days=0)
+    (folder / "notes.txt").touch()
+    assert cache_module.other_versions(tmp_path / "kernels-now") == [folder]
+    assert cache_module.remove_version(folder) == 15
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    link = tmp_path / OLD.replace("0", "2")
+    link.symlink_to(folder, target_is_directory=True)
+    assert cache_module.other_versions(tmp_path / "kernels-now") == [folder]
 
 
 def test_the_empty_variable_keeps_nothing(kernel, monkeypatch, tmp_path):

@@ -241,7 +241,10 @@ def test_one_setting_rules_kernels_and_blas():
         set_num_threads(0)
 
 
-@pytest.mark.parametrize(("value", "shown"), [("3", "3 {3}"), ("0", "at least 1, got '0'"), ("many", "got 'many'")])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("3", "3 {3}"), (" 3 ", "3 {3}"), ("0", "at least 1, got '0'"), ("many", "got 'many'"), ("-1", "got '-1'")],
+)
 def test_the_environment_sets_the_number(value, shown):
     code = (
         "from thinc_nb.backends import NumpyOps; from thinc_nb.kernels import get_num_threads;"

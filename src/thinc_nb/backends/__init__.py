@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
 from .. import compat
+from .._environment import number
 from .._interop import assert_pytorch_installed, assert_tensorflow_installed
 from ..kernels import get_num_threads, set_num_threads
 from ._cupy_allocators import cupy_pytorch_allocator, cupy_tensorflow_allocator
@@ -42,7 +42,7 @@ __all__ = [
     "use_tensorflow_for_gpu_memory",
 ]
 
-if "THINC_NB_NUM_THREADS" in os.environ:
+if number("THINC_NB_NUM_THREADS") is not None:
     set_num_threads(get_num_threads())  # BLAS does not know the variable.
 
 AppleOps = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .. import compat
+from .._environment import switch
 from ..types import DeviceTypes
 from .ops import Ops
 
@@ -34,7 +34,7 @@ class CupyOps(Ops):
     ) -> None:
         super().__init__(device_type, device_id, **kwargs)
         if deterministic is None:
-            deterministic = os.environ.get("THINC_NB_DETERMINISTIC", "") not in {"", "0"}
+            deterministic = switch("THINC_NB_DETERMINISTIC", default=False)
         self.deterministic = deterministic
 
     @property

@@ -1,4 +1,4 @@
-"""The command `thinc-nb`: demo, tag, train, info, warmup.
+"""The command `thinc-nb`: demo, tag, train, info, warmup, clean.
 
 Importing this package is light; a command imports what it needs when it runs.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .. import __version__
-from . import demo, info, tag, train, warmup
+from . import clean, demo, info, tag, train, warmup
 from ._clock import since_call, since_process_start
 from ._errors import FAILED, INTERRUPTED, OK, CommandError
 from ._parser import OneLineParser
@@ -38,6 +38,7 @@ _COMMANDS = {
     "train": _Command(train.add_arguments, train.run, "train the model that a config file describes"),
     "info": _Command(info.add_arguments, info.run, "print versions, devices, threads, and which kernels are compiled"),
     "warmup": _Command(warmup.add_arguments, warmup.run, "compile all kernels now, so that no first call has to"),
+    "clean": _Command(clean.add_arguments, clean.run, "remove the compiled kernels that other versions have left"),
 }
 
 

@@ -108,12 +108,12 @@ def _thread_settings() -> dict[str, str]:
 
 def _cache() -> dict[str, Any]:
     """What is kept on disk, for what, and what is not: `missing` are kernels that a first call would compile."""
-    from ..kernels import cache_info
+    from ..kernels import cache_info, other_versions
     from ..kernels._warmup import all_kernels, is_kept
 
     info = cache_info()
     names = sorted(all_kernels())
-    stale = [] if info.folder is None else _other_versions(info.folder)
+    stale = [] if info.folder is None else other_versions(info.folder)
     return {
         "folder": None if info.folder is None else os.fspath(info.folder),
         "made_by": {"python": platform.python_version()}
@@ -134,11 +134,6 @@ def _cache() -> dict[str, Any]:
 def _for_gpus(folder: Path) -> dict[str, int]:
     """How many kernels are compiled for each architecture of GPUs."""
     return dict(sorted(Counter(file.stem.rsplit("-", 2)[1] for file in folder.glob("*.ptx")).items()))
-
-
-def _other_versions(folder: Path) -> list[Path]:
-    """What other versions of the kernels, numba, llvmlite, NumPy or Python have left beside a folder of the cache."""
-    return sorted(other for other in folder.parent.glob("kernels-*") if other != folder and other.is_dir())
 
 
 def _size(folder: Path) -> int:
@@ -167,7 +162,7 @@ def _readable(cache: dict[str, Any]) -> dict[str, Any]:
     if stale["folders"]:
         facts["stale"] = (
             f"{stale['bytes'] / 1e6:.1f} MB in {len(stale['folders'])} folders of other versions beside it, "
-            "which nothing here reads"
+            "which nothing here reads: `thinc-nb clean` removes them"
         )
     return facts
 

@@ -10,12 +10,13 @@ checking, is imported when contracts are first switched on.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
+
+from .._environment import switch
 
 __all__ = ["active", "contracts", "keeps_rows", "set_contracts"]
 
@@ -91,8 +92,8 @@ def keeps_rows(forward: Forward) -> Forward:
 
 
 def follow_environment() -> None:
-    """Switch contracts on if the environment asks for it."""
-    if os.environ.get(VARIABLE, "0") not in ("", "0"):
+    """Switch contracts on if the environment asks for it. ValueError for a value that is neither on nor off."""
+    if switch(VARIABLE, default=False):
         set_contracts(True)
 
 

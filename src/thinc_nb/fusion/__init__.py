@@ -12,8 +12,7 @@ node is of a subclass that calls its forward function in its own way.
 
 from __future__ import annotations
 
-import os
-
+from .._environment import switch
 from ._explain import explain
 from ._plan import is_on, set_on
 
@@ -37,5 +36,5 @@ class fusion:  # noqa: N801  # a function that is also a context manager
         set_on(self._before)
 
 
-if os.environ.get("THINC_NB_FUSION") == "0":
+if not switch("THINC_NB_FUSION", default=True):
     set_on(False)

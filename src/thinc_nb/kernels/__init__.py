@@ -5,7 +5,7 @@ Nothing is compiled at import. A kernel compiles when it is first called with ne
 
 from __future__ import annotations
 
-from ._cache import CacheInfo, cache_folder, cache_info
+from ._cache import CacheInfo, cache_folder, cache_info, other_versions, remove_version
 from ._compile import KERNELS, Kernel, blockwise, elementwise, rowwise
 from ._threads import get_num_threads, set_num_threads
 from ._warmup import Warmed, warmup
@@ -50,6 +50,8 @@ __all__ = [
     "lane",
     "lanes",
     "log",
+    "other_versions",
+    "remove_version",
     "rowwise",
     "set_num_threads",
     "sqrt",

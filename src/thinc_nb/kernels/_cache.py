@@ -13,7 +13,9 @@ import hashlib
 import os
 import pickle
 import platform
+import re
 import sys
+import time
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +25,14 @@ from typing import Any
 
 import numpy as np
 
+from .._environment import folder_of
+
 DIGEST_BYTES = 16
+DAY = 24 * 3600.0
+UNUSED = 60 * DAY
+"""Seconds after which what another version keeps is removed, when a new version begins to keep kernels."""
+_VERSION = re.compile(r"kernels-[0-9a-f]{12}-[\w.-]+")
+_KEPT = (".kernel", ".ptx", ".part")
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,55 @@ def cache_folder() -> Path | None:
 
     The last part of the path names this version of the kernels' source, of numba and of Python.
     """
-    chosen = os.environ.get("THINC_NB_CACHE_DIR")
-    if chosen == "":
-        return None
-    if chosen is None:
-        from platformdirs import user_cache_dir
+    chosen = folder_of("THINC_NB_CACHE_DIR", _user_cache)
+    return None if chosen is None else chosen / _version()
 
-        chosen = user_cache_dir("thinc_nb", appauthor=False)
-    return Path(chosen) / _version()
+
+def _user_cache() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("thinc_nb", appauthor=False)
+
+
+def other_versions(folder: Path) -> list[Path]:
+    """What other versions of the kernels, numba, llvmlite, NumPy or Python have left beside a folder of the cache."""
+    return sorted(
+        other
+        for other in folder.parent.glob("kernels-*")
+        if other != folder and _VERSION.fullmatch(other.name) and other.is_dir() and not other.is_symlink()
+    )
+
+
+def remove_version(folder: Path) -> int:
+    """Remove what a version has kept, and nothing else that may be there. Returns how many bytes it was.
+
+    A process that uses that version compiles again. What cannot be removed stays.
+    """
+    removed = 0
+    for file in [path for ending in _KEPT for path in folder.glob(f"*{ending}")]:
+        with contextlib.suppress(OSError):
+            size = file.stat().st_size
+            file.unlink()
+            removed += size
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+    return removed
+
+
+@cache
+def _note_use(folder: Path) -> None:
+    """Have the folder's time say that its version is used, to the day."""
+    with contextlib.suppress(OSError):
+        if time.time() - folder.stat().st_mtime > DAY:
+            os.utime(folder)
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove other versions that no process has used for `UNUSED` seconds."""
+    for other in other_versions(folder):
+        with contextlib.suppress(OSError):
+            if time.time() - other.stat().st_mtime > UNUSED:
+                remove_version(other)
 
 
 @cache
@@ -96,6 +146,8 @@ class KernelCache:
         rtsys.initialize(target_context)
         path = self._path(signature, target_context.codegen())
         payload = None if path is None else _read_whole(path)
+        if path is not None:
+            _note_use(path.parent)
         if payload is None:
             _say_compiling(self.name)
             return None
@@ -159,6 +211,7 @@ def write_whole(path: Path, data: bytes) -> bool:
     """Write a file of the cache entirely or not at all. False if it cannot be, with a warning once a process."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
     try:
+        is_new = not path.parent.is_dir()
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(data)
         partial.replace(path)
@@ -167,6 +220,8 @@ def write_whole(path: Path, data: bytes) -> bool:
             partial.unlink(missing_ok=True)
         _warn_once(str(path.parent), str(error))
         return False
+    if is_new:
+        _remove_unused(path.parent)
     return True
 
 

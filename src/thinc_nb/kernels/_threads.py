@@ -30,6 +30,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from .._environment import number
+
 if TYPE_CHECKING:
     from ._board import Functions
 
@@ -49,12 +51,10 @@ def default_num_threads() -> int:
 
     ValueError if the variable holds no whole number of at least 1.
     """
-    chosen = os.environ.get("THINC_NB_NUM_THREADS")
-    if chosen is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not chosen.isdigit() or int(chosen) < 1:
-        raise ValueError(f"THINC_NB_NUM_THREADS must be a whole number of at least 1, got {chosen!r}")
-    return int(chosen)
+    chosen = number("THINC_NB_NUM_THREADS")
+    if chosen is not None:
+        return chosen
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers:
