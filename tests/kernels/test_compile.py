@@ -144,3 +144,9 @@ def test_vectors_are_as_wide_as_the_registers(monkeypatch):
     if llvmlite.binding.get_host_cpu_features().get("avx512f"):
         for kernel in (relu, backprop_seq2col):
             assert "<16 x float>" in inspected(kernel, monkeypatch)
+
+
+@pytest.mark.parametrize("kernel", [gelu, backprop_seq2col, softmax], ids=lambda kernel: kernel.name)
+def test_stacks_begin_where_lines_of_the_cache_do(kernel, monkeypatch):
+    # Registers that are put aside else lie across two lines in some processes, and loops take half as long again there.
+    assert "alignstack=64" in inspected(kernel, monkeypatch)
