@@ -1,4 +1,4 @@
-"""Makes `twins` and `layer_cases` importable for the tests beside them, and marks all of them."""
+"""Makes the modules of this folder importable for the tests beside them, and marks all of them."""
 
 from __future__ import annotations
 
