@@ -36,7 +36,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _ops_cases import OPS, OURS, THINC, TORCH, Call, Case, cases
+from _ops_cases import OPS, cases
+from _ops_workload import OURS, THINC, TORCH, Call, Case
 
 SIZES = "2000x96,8000x300"
 SOURCE = Path(__file__).resolve().parent.parent / "src"

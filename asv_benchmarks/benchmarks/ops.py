@@ -9,7 +9,8 @@ from pathlib import Path
 from ._common import LIBRARIES, ROWS, WIDTH, api, floats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-from _ops_cases import OPS, OURS, THINC, cases
+from _ops_cases import OPS, cases
+from _ops_workload import OURS, THINC
 
 COLUMNS = {"thinc_nb": OURS, "thinc": THINC}
 
