@@ -67,6 +67,13 @@ def test_an_unset_error_says_what_to_do() -> None:
     assert str(caught.value) == expected
 
 
+def test_a_name_that_is_not_declared_is_answered_with_those_that_are() -> None:
+    with pytest.raises(UnsetError, match=r"it is not declared\. To do: ask for one that is: 'W', 'b'"):
+        node(params={"W": ones(2), "b": ones(2)}).get_param("w")
+    with pytest.raises(UnsetError, match=r"ask the node that has it, in model.layers, or declare it in Model\(dims="):
+        node(layers=[node(dims={"nO": 3})]).get_dim("nO")
+
+
 def test_a_dimension_that_is_set_only_changes_with_force_and_without_parameters() -> None:
     model = node(dims={"nO": None}, params={"b": None})
     model.set_dim("nO", 3)

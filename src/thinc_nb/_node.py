@@ -50,9 +50,7 @@ class NodeData:
         """The dimension. UnsetError (a KeyError and a ValueError) if it is not declared or not set."""
         value = self._dims.get(name)
         if value is None:
-            raise self._unset(
-                "dimension", name, name in self._dims, "give the layer its size, or initialize with example data"
-            )
+            raise self._unset("dimension", name, self._dims, "give the layer its size, or initialize with example data")
         return value
 
     def maybe_get_dim(self, name: str) -> int | None:
@@ -112,7 +110,7 @@ class NodeData:
         """The weights themselves, not a copy. UnsetError (a KeyError and a ValueError) if there are none."""
         parameter = self._params.get(name)
         if parameter is None or parameter.value is None:
-            raise self._unset("parameter", name, parameter is not None, "initialize the model first")
+            raise self._unset("parameter", name, self._params, "initialize the model first")
         return parameter.value
 
     def maybe_get_param(self, name: str) -> FloatsXd | None:
@@ -155,7 +153,7 @@ class NodeData:
         """The gradient itself, not a copy. UnsetError (a KeyError and a ValueError) if none is allocated."""
         grad = self.maybe_get_grad(name)
         if grad is None:
-            raise self._unset("gradient", name, name in self._params, "run begin_update and its callback first")
+            raise self._unset("gradient", name, self._params, "run begin_update and its callback first")
         return grad
 
     def maybe_get_grad(self, name: str) -> FloatsXd | None:
@@ -197,13 +195,13 @@ class NodeData:
         """
         parameter = self._params.get(name)
         if parameter is None:
-            raise self._unset("parameter", name, False, "declare it in Model(params=...)")
+            raise self._unset("parameter", name, self._params, "initialize the model first")
         grad = parameter.read_grad()
         if grad is None:
             parameter.need_grad(self.get_param(name))
             grad = parameter.read_grad()
         if grad is None:
-            raise self._unset("gradient", name, True, "set the parameter first")
+            raise self._unset("gradient", name, self._params, "set the parameter first")
         parameter.state = GradientState.WRITTEN
         return grad
 
@@ -219,7 +217,7 @@ class NodeData:
     def _parameter_for_grad(self, name: str, value: object) -> Parameter:
         parameter = self._params.get(name)
         if parameter is None:
-            raise self._unset("parameter", name, False, "a gradient belongs to a declared parameter")
+            raise self._unset("parameter", name, self._params, "initialize the model first")
         if value is not None and not is_xp_array(value):
             raise TypeError(
                 f"the gradient of {name!r} of model {self.name!r} must be an array, got {type(value).__name__}"
@@ -247,7 +245,7 @@ class NodeData:
         """The node referred to. UnsetError (a KeyError and a ValueError) if there is none."""
         value = self._refs.get(name)
         if value is None:
-            raise self._unset("reference", name, name in self._refs, "set it with set_ref")
+            raise self._unset("reference", name, self._refs, "set it with set_ref")
         return value
 
     def maybe_get_ref(self, name: str) -> Model[Any, Any] | None:
@@ -287,16 +285,24 @@ class NodeData:
     def get_attr(self, name: str) -> Any:
         """The attribute. UnsetError (a KeyError and a ValueError) if there is none."""
         if name not in self._attrs:
-            raise self._unset("attribute", name, False, "set it with set_attr")
+            raise self._unset("attribute", name, {}, "set it with set_attr")
         return self._attrs[name]
 
     def set_attr(self, name: str, value: Any) -> None:
         """Set an attribute, new or not."""
         self._attrs[name] = value
 
-    def _unset(self, kind: str, name: str, is_declared: bool, advice: str) -> UnsetError:
-        problem = "is not set" if is_declared else "is not declared"
+    def _unset(self, kind: str, name: str, declared: Mapping[str, object], advice: str) -> UnsetError:
+        """The error for a name without a value; `advice` is what gives it one."""
+        problem = "is not set" if name in declared else "is not declared"
+        if declared and name not in declared:
+            advice = f"ask for one that is: {', '.join(map(repr, declared))}"
+        elif name not in declared and kind in _DECLARED_BY:
+            advice = f"ask the node that has it, in model.layers, or declare it in Model({_DECLARED_BY[kind]}=...)"
         return UnsetError(f"Cannot get {kind} {name!r} for model {self.name!r}: it {problem}. To do: {advice}")
+
+
+_DECLARED_BY = {"dimension": "dims", "parameter": "params", "gradient": "params"}
 
 
 def _ternary(values: Mapping[str, object], name: str) -> bool | None:
