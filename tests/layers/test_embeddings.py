@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from thinc_nb import api
-from thinc_nb.api import Embed, HashEmbed, NumpyOps, Ragged
+from thinc_nb.api import (
+    Embed,
+    HashEmbed,
+    NumpyOps,
+    Ragged,
+    Softmax,
+    chain,
+    check_model,
+    list2ragged,
+    reduce_mean,
+    with_array,
+)
 from thinc_nb.errors import UnsetError
 
 IDS = np.array([[1, 5], [2, 6], [1, 7]])
@@ -52,6 +63,18 @@ def test_empty_batch_gives_empty_gradient(layer: Any, is_train: bool) -> None:
         Y, backprop = model(ids, is_train)
         assert Y.shape == (0, 3)
         assert backprop(Y).shape == ids.shape
+
+
+@pytest.mark.parametrize("column", [None, 1])
+@pytest.mark.parametrize("layer", [HashEmbed, Embed])
+def test_a_batch_without_documents_goes_through_a_classifier(layer: Any, column: int | None) -> None:
+    documents = [IDS if column else IDS[:, 0], IDS[:1] if column else IDS[:1, 0]]
+    model: Any = chain(list2ragged(), with_array(layer(3, 9, column=column)), reduce_mean(), Softmax(2))
+    model.initialize(X=documents, Y=np.zeros((2, 2), dtype="f"))
+    assert model.predict([]).shape == (0, 2)
+    Y, backprop = model.begin_update([])
+    assert backprop(Y) == []
+    assert check_model(model, documents).passed
 
 
 @pytest.mark.parametrize("layer", [lambda: HashEmbed(6, 9, seed=1, dropout=0.5), lambda: Embed(6, 9, dropout=0.5)])

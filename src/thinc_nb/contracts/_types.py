@@ -170,6 +170,8 @@ def _sized(kind: Any, args: list[Any]) -> Any:
 def _check_array(value: Any, kind: Any, args: tuple[Any, ...], memo: TypeCheckMemo) -> None:
     if not is_xp_array(value):
         raise TypeCheckError("is not an array")
+    if value.shape == (0, 0):
+        return  # made of a list without sequences, which had neither rank nor dtype to pass on
     if kind.ndim is not None and value.ndim != kind.ndim:
         raise TypeCheckError(f"has {value.ndim} dimension{'s' * (value.ndim != 1)}, not {kind.ndim}")
     if kind.kind == "i" and (value.dtype.kind not in "iu" or value.dtype.itemsize < 4):

@@ -22,15 +22,21 @@ def column_of(model: Model[Any, Floats2d], column: int) -> Model[Any, Floats2d]:
     return on_column
 
 
-def check_ids(model: Model[Any, Any], ids: Any, ndim: int | None = None) -> None:
-    """Check that ids is an array of integers."""
+def check_ids(model: Model[Any, Any], ids: Any, ndim: int | None = None) -> Any:
+    """The ids, if they are an array of integers; otherwise InputError.
+
+    An empty batch that has lost width and dtype, (0, 0) floats, gets them: lists without sequences have none.
+    """
     if not is_xp_array(ids) or ids.dtype.kind not in "iub":
+        if is_xp_array(ids) and ids.shape == (0, 0):
+            return ids.reshape(-1).astype("int64")
         raise wrong_type(model, "an array of integer ids", ids)
     if ndim is not None and ids.ndim != ndim:
         raise InputError(
             f"layer {model.name!r} takes ids of {ndim} dimension, got {described(ids)}: "
             f"choose a column of them with column=..."
         )
+    return ids
 
 
 def dropout_rows(model: Model[Any, Any], E: FloatsXd, is_train: bool) -> Floats1d | None:

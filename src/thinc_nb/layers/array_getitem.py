@@ -50,6 +50,9 @@ def forward(model: Model[Any, Any], X: ArrayXd, is_train: bool) -> tuple[Any, Ca
     try:
         Y = X[index]
     except IndexError as error:
+        if X.shape == (0, 0):
+            # Lists and Padded without sequences have no width: there is no column to take, and no row to take it of.
+            return X, lambda dY: model.ops.alloc(X.shape, dtype=X.dtype)
         raise InputIndexError(
             f"layer {model.name!r} takes X[{_written(index)}], got {described(X)}: {error}"
         ) from error

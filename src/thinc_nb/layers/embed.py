@@ -45,13 +45,11 @@ def Embed(
     return model if column is None else column_of(model, column)
 
 
-def forward(
-    model: Model[IntsXd, FloatsXd], ids: IntsXd, is_train: bool
-) -> tuple[FloatsXd, Callable[[FloatsXd], IntsXd]]:
+def forward(model: Model[IntsXd, FloatsXd], X: IntsXd, is_train: bool) -> tuple[FloatsXd, Callable[[FloatsXd], IntsXd]]:
     """Rows of E."""
     ops = model.ops
     E = model.get_param("E")
-    check_ids(model, ids)
+    ids = check_ids(model, X)
     rows = _rows(model, ids, E.shape[0])
     Y: Any = ops._gather_add(E, rows).reshape((*ids.shape, E.shape[1]))
     mask = dropout_rows(model, E, is_train)
@@ -62,7 +60,7 @@ def forward(
         check_gradient(model, dY, Y)
         values: Any = dY if mask is None else dY * mask
         ops.scatter_add_rows(model.grad_buffer("E"), rows, values.reshape((len(rows), E.shape[1])))
-        no_gradient: IntsXd = ops.alloc_i(ids.shape)
+        no_gradient: IntsXd = ops.alloc_i(X.shape)
         return no_gradient
 
     return Y, backprop

@@ -46,13 +46,11 @@ def HashEmbed(
     return model if column is None else column_of(model, column)
 
 
-def forward(
-    model: Model[Ints1d, Floats2d], ids: Ints1d, is_train: bool
-) -> tuple[Floats2d, Callable[[Floats2d], Ints1d]]:
+def forward(model: Model[Ints1d, Floats2d], X: Ints1d, is_train: bool) -> tuple[Floats2d, Callable[[Floats2d], Ints1d]]:
     """The sum of four rows of E for each id."""
     ops = model.ops
     E = model.get_param("E")
-    check_ids(model, ids, ndim=1)
+    ids = check_ids(model, X, ndim=1)
     rows = ops.hash_rows(ids, model.attrs["seed"], E.shape[0])
     Y: Floats2d = ops._gather_add(E, rows)
     mask = dropout_rows(model, E, is_train)
@@ -64,7 +62,8 @@ def forward(
         if mask is not None:
             dY = dY * mask
         ops.scatter_add_rows(model.grad_buffer("E"), rows, dY)
-        return ops.alloc1i(ids.shape[0])
+        no_gradient: Ints1d = ops.alloc_i(X.shape)
+        return no_gradient
 
     return Y, backprop
 
