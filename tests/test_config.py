@@ -165,3 +165,13 @@ def test_operations_resolve() -> None:
 def test_an_error_inside_a_function_comes_out_as_it_is() -> None:
     with pytest.raises(TypeError, match="two or more layers"):
         registry.resolve({"m": {"@layers": "chain.v1", "*": {"one": {"@layers": "Linear.v1"}}}})
+
+
+@pytest.mark.parametrize("function", ["resolve", "fill"])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("[a]", "got a str: read it first, Config"), (Path("a.cfg"), "got a .*Path: read it first"), (None, "got None$")],
+)
+def test_what_is_no_config_is_refused(function: str, given: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=f"registry.{function} takes a Config or a dict of sections, {said}"):
+        getattr(registry, function)(given)

@@ -226,6 +226,22 @@ def test_use_params_refuses_another_shape_before_changing_any() -> None:
     assert model.get_param("W") is weights
 
 
+def test_use_params_names_the_path_of_a_parameter_that_is_given_no_array() -> None:
+    child = node("linear", params={"W": ones(2)})
+    model = node("outer", layers=[child])
+    problem = r"'W' of model 'outer' -> layers\[0\] 'linear': expected an array \(2,\), got a list of 2"
+    other: Any = {(child.id, "W"): [1, 2]}
+    with pytest.raises(TypeError, match=problem), model.use_params(other):
+        pass
+    assert child.get_param("W").tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(("params", "said"), [(None, "got None: .* use_averages=False"), (3, "got an int$")])
+def test_use_params_refuses_what_is_no_mapping(params: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=f"use_params of model 'linear' takes a dict .* {said}"):
+        node("linear").use_params(params).__enter__()
+
+
 # initialize
 
 

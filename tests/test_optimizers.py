@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from thinc_nb import compat, optimizers
+from thinc_nb.api import Linear
 from thinc_nb.optimizers import ADAM_DEFAULTS, SGD, SGD_DEFAULTS, Adam, Optimizer, RAdam
 from thinc_nb.schedules import Schedule, constant, decaying, plateau, warmup_linear
 
@@ -341,10 +342,42 @@ def test_generators_skip_with_the_steps_and_do_not_go_back() -> None:
         schedule(3)
 
 
-@pytest.mark.parametrize("value", ["a", None, (0.1, 0.2), [], yielding(), range(3), np.zeros(2)])
+@pytest.mark.parametrize("value", ["a", None, (0.1, 0.2), [], yielding(), range(3), np.zeros(2), math.nan, math.inf])
 def test_other_forms_are_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="Invalid schedule for 'learn_rate'"):
         SGD(value)
+
+
+@pytest.mark.parametrize("make", [Adam, SGD, RAdam])
+@pytest.mark.parametrize("rate", [constant("a"), [float("nan")], constant(None), warmup_linear(float("nan"), 1, 2)])
+def test_a_schedule_that_gives_no_number_is_said_and_updates_nothing(make: Any, rate: Any) -> None:
+    optimizer, weights, gradient = make(rate), np.ones(3, "f"), np.ones(3, "f")
+    with pytest.raises(ValueError, match=r"Optimizer: learn_rate must be a number, got .* at step 0"):
+        optimizer(KEY, weights, gradient)
+    assert weights.tolist() == gradient.tolist() == [1, 1, 1]
+    assert not optimizer.mom1
+    assert optimizer.nr_update.get(KEY, 0) == 0
+
+
+@pytest.mark.parametrize("make", [Adam, RAdam])
+def test_every_rate_is_read_before_anything_is_updated(make: Any) -> None:
+    optimizer, weights, gradient = make(0.1, eps=[float("nan")]), np.ones(3, "f"), np.ones(3, "f")
+    with pytest.raises(ValueError, match="Optimizer: eps must be a number, got nan"):
+        optimizer(KEY, weights, gradient)
+    model = Linear(2, 3).initialize()
+    before = model.get_param("W").copy()
+    model.inc_grad("W", before)
+    with pytest.raises(ValueError, match="Optimizer: eps must be a number, got nan"):
+        model.finish_update(optimizer)
+    assert weights.tolist() == gradient.tolist() == [1, 1, 1]
+    np.testing.assert_array_equal(model.get_param("W"), before)
+    assert not optimizer.mom1
+
+
+def test_a_negative_rate_goes_up_the_gradient_and_an_infinite_norm_clips_nothing() -> None:
+    weights, gradient = np.ones(2, "f"), np.ones(2, "f")
+    SGD(-0.5, grad_clip=math.inf)(KEY, weights, gradient)  # observed in Thinc 9.1.1
+    assert weights.tolist() == [1.5, 1.5]
 
 
 @pytest.mark.parametrize("name", ["learn_rate", "b1", "b2", "eps", "L2", "grad_clip"])

@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
@@ -177,3 +178,33 @@ def test_schedules_can_be_copied_and_pickled() -> None:
     schedule(1, last_score=(1, 0.5))
     assert copied(1) == 1.0
     assert pickle.loads(pickle.dumps(schedule))(1) == 0.5
+
+
+WRONG = [
+    (lambda: decaying("a", 1.0), "decaying: base_rate must be a number, got str 'a'"),
+    (lambda: compounding(1.0, None, 1.0), "compounding: stop must be a number, got NoneType None"),
+    (lambda: warmup_linear(1.0, 10, [1]), r"warmup_linear: total_steps must be a number, got list \[1\]"),
+    (lambda: slanted_triangular("a", 10), "slanted_triangular: max_rate must be a number"),
+    (lambda: cyclic_triangular(0.1, 0.2, "a"), "cyclic_triangular: period must be a number"),
+    (lambda: constant_then(0.1, 10, 0.2), "constant_then: schedule must be a schedule, got float 0.2"),
+    (lambda: plateau(2, "a", constant(0.1)), "plateau: scale must be a number"),
+]
+
+
+@pytest.mark.parametrize(("make", "said"), WRONG)
+def test_settings_that_are_no_numbers_are_refused_at_once(make: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        make()
+
+
+def test_settings_may_be_numbers_of_numpy() -> None:
+    assert decaying(np.float32(1.0), np.array(1.0))(1) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [(slanted_triangular(1.0, 5), "less than one step"), (cyclic_triangular(0.1, 0.2, 0), "period must not be 0")],
+)
+def test_too_few_steps_are_said(schedule: Schedule[float], said: str) -> None:
+    with pytest.raises(ZeroDivisionError, match=said):
+        schedule(0)

@@ -18,7 +18,8 @@ def described(X: object) -> str:
         return f"a {type(X).__name__} of {len(X)}, the first {described(X[0])}"
     if X is None:
         return "None"
-    return f"a {type(X).__name__}"
+    name = type(X).__name__
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
 
 
 def place_of(X: object) -> str:

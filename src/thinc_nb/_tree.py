@@ -15,8 +15,9 @@ from ._arrays import is_xp_array
 from ._described import described
 from ._node import NodeData
 from ._parameters import lay_out
-from .errors import ModelError
-from .util import convert_recursive, iterate_recursive
+from ._wording import fitting_width
+from .errors import InputError, ModelError
+from .util import convert_recursive, get_width, iterate_recursive
 
 if TYPE_CHECKING:
     from .backends import Ops
@@ -30,13 +31,16 @@ __all__ = [
     "check_dropout_rate",
     "copy_tree",
     "deep_copy",
+    "infer_dim",
     "locate",
+    "locate_gradient",
     "move_tree",
     "path_to",
     "remove_node",
     "replace_node",
     "set_dropout_rate",
     "walk",
+    "with_located_gradients",
     "wrap_model_recursive",
 ]
 
@@ -111,12 +115,56 @@ def locate(error: Exception, root: Node) -> None:
     error.__dict__["__notes__"] = [*notes, f"{_IN_LAYER} {path}"]
 
 
+def with_located_gradients(root: Node, result: Any) -> Any:
+    """What a forward function gave, with a callback that says in its errors where they are."""
+    if type(result) is not tuple or len(result) != 2:
+        return result
+    Y, callback = result
+
+    def backprop(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return callback(*args, **kwargs)
+        except Exception as error:
+            locate_gradient(error, root)
+            raise
+
+    return Y, backprop
+
+
+def locate_gradient(error: Exception, root: Node) -> None:
+    """As `locate`, of an error that came out of a callback.
+
+    Callbacks are not called through nodes: the layer is the one that the innermost function on the way works on.
+    """
+    if "_layer" not in error.__dict__:
+        layer: Any = root
+        trace = error.__traceback__
+        while trace is not None:
+            node = trace.tb_frame.f_locals.get("model")
+            if isinstance(node, NodeData):
+                layer = node
+            trace = trace.tb_next
+        error.__dict__["_layer"] = layer
+    locate(error, root)
+
+
 _IN_LAYER = "In the layer"
 
 
 def _short(name: str) -> str:
     """The name of a combination holds those of all its layers: its beginning and end say which it is."""
     return repr(name if len(name) <= 60 else f"{name[:40]}…{name[-19:]}")
+
+
+def infer_dim(node: Node, name: str, data: object) -> None:
+    """Set a dimension to the width of example data. InputError if it is another one already."""
+    width, known = get_width(data), node.maybe_get_dim(name)
+    if known is not None and known != width:
+        raise InputError(
+            f"Attempt to change dimension {name!r} for model {node.name!r} from {known} to {width}, "
+            f"the width of the example, {described(data)}: {fitting_width(width, name)}"
+        )
+    node.set_dim(name, width)
 
 
 def remove_node(root: Node, node: Node) -> None:

@@ -1,19 +1,61 @@
-"""A step of an optimizer on a whole model, and clipping by the norm of all its gradients together."""
+"""A step of an optimizer on a whole model, clipping by the norm of all its gradients, and other weights for a while."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._arrays import is_xp_array
+from ._described import described
 from ._node import NodeData
 from ._parameters import GradientState, arenas_of
+from ._tree import path_to
 
 if TYPE_CHECKING:
     from .model import Model
 
-__all__ = ["clip_gradients", "finish_update"]
+__all__ = ["clip_gradients", "finish_update", "other_params"]
+
+
+@contextmanager
+def other_params(model: Model[Any, Any], params: Mapping[tuple[int, str], Any]) -> Iterator[None]:
+    """Use other weights inside the block. See `Model.use_params`."""
+    _check_mapping(model, params)
+    nodes = list(model.walk())
+    replaced = [
+        (node, name, node.get_param(name)) for node in nodes for name in node._params if (node.id, name) in params
+    ]
+    for node, name, weights in replaced:
+        other = params[node.id, name]
+        what = f"cannot use other weights for parameter {name!r} of model {path_to(model, node)}"
+        if not is_xp_array(other):
+            raise TypeError(f"{what}: expected an array {tuple(weights.shape)}, got {described(other)}")
+        if other.shape != weights.shape:
+            raise ValueError(f"{what}: expected shape {weights.shape}, got {other.shape}")
+    with ExitStack() as stack:
+        for shim in {id(shim): shim for node in nodes for shim in node._shims}.values():
+            stack.enter_context(shim.use_params(params))
+        try:
+            for node, name, _ in replaced:
+                node._params[name].value = params[node.id, name]
+            yield
+        finally:
+            for node, name, weights in replaced:
+                node._params[name].set(weights)
+
+
+def _check_mapping(model: Model[Any, Any], params: object) -> None:
+    if hasattr(params, "__contains__") and hasattr(params, "__getitem__"):
+        return
+    hint = ": an optimizer made with use_averages=False keeps no averages" if params is None else ""
+    raise TypeError(
+        f"use_params of model {model.name!r} takes a dict of arrays by (node.id, name), such as optimizer.averages, "
+        f"got {described(params)}{hint}"
+    )
 
 
 def finish_update(model: Model[Any, Any], optimizer: Any, max_norm: float | None) -> None:

@@ -10,7 +10,8 @@ import functools
 import inspect
 import typing
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ import confection
 from confection import VARIABLE_RE, Config, ConfigValidationError, Promise
 
 from . import backends, initializers, layers, loss, optimizers, schedules, types
+from ._described import described
 from .as_thinc import answers_for_thinc
 from .layers.chain import chain_no_types
 from .model import Model
@@ -71,12 +73,35 @@ class registry(confection.registry):  # noqa: N801  # Thinc's name
         setattr(cls, registry_name, _category(registry_name, entry_points=entry_points))
 
     @classmethod
+    def resolve(cls, config: Config | dict[str, dict[str, Any]], **settings: Any) -> dict[str, Any]:
+        """Call the functions that a config names; see the class. TypeError for what is no Config or dict."""
+        _check_config("resolve", config)
+        resolved: dict[str, Any] = super().resolve(config, **settings)
+        return resolved
+
+    @classmethod
+    def fill(cls, config: Config | dict[str, dict[str, Any]], **settings: Any) -> Config:
+        """The config with all defaults; see the class. TypeError for what is no Config or dict."""
+        _check_config("fill", config)
+        filled: Config = super().fill(config, **settings)
+        return filled
+
+    @classmethod
     def make_promise_schema(cls, obj: dict[str, Any], *, resolve: bool = True) -> Any:
         """The pydantic model of a function's arguments, also where its annotations are strings."""
         category, name = cls.get_constructor(obj)
         if cls.has(category, name):
             evaluate_annotations(cls.get(category, name))
         return super().make_promise_schema(obj, resolve=resolve)
+
+
+def _check_config(function: str, config: object) -> None:
+    if not isinstance(config, Mapping):
+        hint = ": read it first, Config().from_str(text) or Config().from_disk(path)"
+        raise TypeError(
+            f"registry.{function} takes a Config or a dict of sections, got {described(config)}"
+            + (hint if isinstance(config, (str, bytes, PurePath)) else "")
+        )
 
 
 def evaluate_annotations(func: Callable[..., Any]) -> None:

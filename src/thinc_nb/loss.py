@@ -55,7 +55,8 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
     """Cross-entropy between rows of probabilities and classes; the gradient is that for the input of the softmax.
 
     Guesses: (batch, classes) floats from 0 to 1. Truths: (batch, classes) floats from 0 to 1, (batch,) class numbers as
-    an array or list, or a list of names. normalize: divide the gradient by the batch size. names: the classes in order.
+    an array or list, or a list of names. Negative numbers count from the last class, as in Thinc: rows are left out by
+    `missing_value`. normalize: divide the gradient by the batch size. names: the classes in order.
     missing_value: a class, by number or name, whose rows have no gradient; in lists of names None is missing too.
     neg_prefix: a name that starts with it says that the row is not of this class, and nothing of the other classes.
     label_smoothing: share of the truth that goes to the other classes (Szegedy et al., 2016).

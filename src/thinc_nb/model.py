@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -22,7 +22,7 @@ from .backends import CupyOps, NumpyOps, Ops, get_current_ops
 from .contracts import follow_environment
 from .serialize import deserialize_attr, serialize_attr
 from .types import InT, OutT
-from .util import DATA_VALIDATION, get_width, validate_fwd_input_output
+from .util import DATA_VALIDATION, validate_fwd_input_output
 
 if TYPE_CHECKING:
     from contextlib import _GeneratorContextManager  # a context manager that can also decorate a function
@@ -154,11 +154,12 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
     def begin_update(self, X: InT) -> tuple[OutT, Callable[[OutT], InT]]:
         """Run forward for training: the output, and the callback, which also adds to the parameters' gradients."""
         try:
-            result: tuple[OutT, Callable[[OutT], InT]] = self._func(self, X, is_train=True)
+            result = self._func(self, X, is_train=True)
         except Exception as error:
             _tree.locate(error, self)
             raise
-        return result
+        located: tuple[OutT, Callable[[OutT], InT]] = _tree.with_located_gradients(self, result)
+        return located
 
     def predict(self, X: InT) -> OutT:
         """Run forward not for training; only the output."""
@@ -214,29 +215,10 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         """Use other weights inside the block: arrays by ``(node.id, name)``; keys of other models are passed over.
 
         Afterwards the weights are what they were, also after an error. UnsetError for a parameter that has no value,
-        ValueError for an array of another shape.
+        ValueError for an array of another shape, TypeError for what is no array, or no mapping.
         """
-        nodes = list(self.walk())
-        replaced = [
-            (node, name, node.get_param(name)) for node in nodes for name in node._params if (node.id, name) in params
-        ]
-        for node, name, weights in replaced:
-            other = params[node.id, name]
-            if other.shape != weights.shape:
-                raise ValueError(
-                    f"cannot use other weights for parameter {name!r} of model {node.name!r}: "
-                    f"expected shape {weights.shape}, got {other.shape}"
-                )
-        with ExitStack() as stack:
-            for shim in {id(shim): shim for node in nodes for shim in node._shims}.values():
-                stack.enter_context(shim.use_params(params))
-            try:
-                for node, name, _ in replaced:
-                    node._params[name].value = params[node.id, name]
-                yield
-            finally:
-                for node, name, weights in replaced:
-                    node._params[name].set(weights)
+        with _update.other_params(self, params):
+            yield
 
     def explain(self) -> str:
         """A report on the model as it last ran: which layers ran as one, and on which kernels. See `fusion`."""
@@ -446,7 +428,7 @@ def create_init(initializers: Mapping[str, Callable[..., FloatsXd]]) -> Callable
     def init(model: Model[Any, Any], X: object = None, Y: object = None) -> Model[Any, Any]:
         for name, data in (("nI", X), ("nO", Y)):
             if data is not None and model.has_dim(name) is not False:
-                model.set_dim(name, get_width(data))
+                _tree.infer_dim(model, name, data)
         values = {}
         for name, initializer in initializers.items():
             if name in ("W", "b"):

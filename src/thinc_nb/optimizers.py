@@ -5,14 +5,11 @@ from __future__ import annotations
 import copy
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
-
-import numpy as np
 
 from ._arena_update import Layouts, Rates, bias_correction, update_arena
 from ._pydantic import AcceptsInstances
-from .schedules import Schedule, _constant, constant
+from .schedules import Schedule, _constant, as_schedule
 from .types import ArrayXd, FloatsXd, Generator, get_array_module, to_cpu
 
 if TYPE_CHECKING:
@@ -128,7 +125,7 @@ class _Scheduled:
         return schedule
 
     def __set__(self, optimizer: Optimizer, value: FloatOrSeq) -> None:
-        setattr(optimizer, self._slot, _as_schedule(self._name, value))
+        setattr(optimizer, self._slot, as_schedule(self._name, value))
 
 
 class Optimizer(AcceptsInstances):
@@ -136,6 +133,7 @@ class Optimizer(AcceptsInstances):
 
     Each of learn_rate, L2, beta1, beta2 (attributes b1 and b2), eps and grad_clip may be a number, a schedule, or a
     list or iterator of values, one for each step, whose last value stays. Call `step_schedules` after each step.
+    ValueError for anything else, and for NaN, also when a schedule gives it: nothing is updated then.
 
     L2: strength of regularisation, taken off the weights after the step (`L2_is_weight_decay`) or added to the
     gradient. grad_clip: the greatest norm of a parameter's gradient, 0 for any. use_averages: keep a moving average of
@@ -319,7 +317,7 @@ class Optimizer(AcceptsInstances):
         ops = get_array_ops(weights)
         learn_rate, L2 = self._now(self.learn_rate, key), self._now(self.L2, key)
         b1, b2 = self._betas(key)
-        threshold = self._now(self.grad_clip, key)
+        threshold, eps = self._now(self.grad_clip, key), self._now(self.eps, key)
         self.nr_update[key] += 1
         nr_update = self.nr_update[key]
         if L2 != 0.0 and not self.L2_is_weight_decay:
@@ -337,7 +335,7 @@ class Optimizer(AcceptsInstances):
                 average,
                 beta1=b1,
                 beta2=b2,
-                eps=self._now(self.eps, key),
+                eps=eps,
                 learn_rate=lr_scale * learn_rate * bias_correction(b1, b2, nr_update),
                 grad_scale=grad_scale,
                 weight_decay=weight_decay,
@@ -346,7 +344,7 @@ class Optimizer(AcceptsInstances):
             return
         if self.use_radam:
             gradient *= grad_scale
-            self._radam(key, weights, gradient, learn_rate, b1, b2)
+            self._radam(key, weights, gradient, learn_rate, b1, b2, eps)
         else:
             gradient *= lr_scale * learn_rate * grad_scale
             weights -= gradient
@@ -356,7 +354,16 @@ class Optimizer(AcceptsInstances):
         if average is not None:
             ops.update_averages(average, weights, nr_update)
 
-    def _radam(self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, learn_rate: float, b1: float, b2: float) -> None:
+    def _radam(
+        self,
+        key: KeyT,
+        weights: FloatsXd,
+        gradient: FloatsXd,
+        learn_rate: float,
+        b1: float,
+        b2: float,
+        eps: float,
+    ) -> None:
         mom1, mom2 = self._moments(key, weights)
         mom1 *= b1
         mom1 += (1.0 - b1) * gradient
@@ -367,7 +374,7 @@ class Optimizer(AcceptsInstances):
         step_size, is_rectified = _radam_step_size(b1, b2, self.nr_update[key] + 1)
         step = (learn_rate * step_size) * mom1
         if is_rectified:
-            step /= get_array_module(mom2).sqrt(mom2) + self._now(self.eps, key)
+            step /= get_array_module(mom2).sqrt(mom2) + eps
         weights -= step
 
     def _moments(self, key: KeyT, weights: FloatsXd) -> tuple[FloatsXd, FloatsXd]:
@@ -386,10 +393,22 @@ class Optimizer(AcceptsInstances):
         return self.averages[key]
 
     def _now(self, schedule: Schedule[float], key: KeyT) -> float:
-        if schedule._schedule is _constant:
-            # Nearly all are; for each parameter and each step there are six of these.
-            return float(schedule._attrs["rate"])
-        return float(schedule(self._step, key=key, last_score=self._last_score))
+        # Nearly all are constant; for each parameter and each step there are six of these.
+        is_constant = schedule._schedule is _constant
+        rate = schedule._attrs["rate"] if is_constant else schedule(self._step, key=key, last_score=self._last_score)
+        try:
+            value = float(rate)
+        except (TypeError, ValueError):
+            value = math.nan
+        if math.isnan(value):
+            raise ValueError(
+                f"Optimizer: {self._name_of(schedule)} must be a number, got {rate!r} at step {self._step}"
+            )
+        return value
+
+    def _name_of(self, schedule: Schedule[float]) -> str:
+        names = ("learn_rate", "b1", "b2", "eps", "L2", "grad_clip")
+        return next((name for name in names if getattr(self, name) is schedule), schedule.name)
 
     def to_gpu(self) -> None:
         """Move moments and averages to the current GPU. ValueError if there is none."""
@@ -449,34 +468,3 @@ def _radam_step_size(b1: float, b2: float, t: int) -> tuple[float, bool]:
         return 1.0 / correction, False
     rectification = (length - 4) / (longest - 4) * (length - 2) / length * longest / (longest - 2)
     return math.sqrt((1.0 - b2_t) * rectification) / correction, True
-
-
-def _as_schedule(name: str, value: FloatOrSeq) -> Schedule[float]:
-    if isinstance(value, Schedule):
-        return value
-    if isinstance(value, (int, float, np.integer, np.floating)):
-        return constant(float(value))
-    values = iter(value) if isinstance(value, list) else value
-    if isinstance(values, Iterator):
-        try:
-            first = next(values)
-        except StopIteration:
-            raise ValueError(f"Invalid schedule for '{name}' (it is empty)") from None
-        attrs = {"attr_name": name, "last_step": -1, "last_value": first, "generator": values}
-        return Schedule("wrap_generator", _wrap_generator, attrs=attrs)
-    raise ValueError(f"Invalid schedule for '{name}' ({type(value)})")
-
-
-def _wrap_generator(schedule: Schedule[Any], step: int, /, **extra: Any) -> float:
-    """The value for `step`, the last one if there are no more."""
-    attrs = schedule.attrs
-    if step < attrs["last_step"]:
-        raise ValueError(f"'step' of the generator-based schedule for {attrs['attr_name']} must not decrease")
-    for _ in range(step - max(attrs["last_step"], 0)):
-        try:
-            attrs["last_value"] = next(attrs["generator"])
-        except StopIteration:
-            break
-    attrs["last_step"] = step
-    value: float = attrs["last_value"]
-    return value

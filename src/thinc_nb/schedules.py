@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
+import numpy as np
 from typing_extensions import Self, TypeVar
 
 from . import as_thinc
@@ -26,6 +27,17 @@ __all__ = [
 
 OutT = TypeVar("OutT", covariant=True)
 RateT = TypeVar("RateT")
+
+
+def _check_numbers(name: str, **settings: object) -> None:
+    for setting, value in settings.items():
+        if not hasattr(value, "__float__"):
+            raise TypeError(f"{name}: {setting} must be a number, got {type(value).__name__} {value!r}")
+
+
+def _check_schedule(name: str, schedule: object) -> None:
+    if not callable(schedule):
+        raise TypeError(f"{name}: schedule must be a schedule, got {type(schedule).__name__} {schedule!r}")
 
 
 class ScheduleFunction(Protocol[OutT]):
@@ -106,6 +118,8 @@ def _constant(schedule: Schedule[Any], step: int, /, **extra: Any) -> Any:
 
 def constant_then(rate: RateT, steps: int, schedule: Schedule[RateT]) -> Schedule[RateT]:
     """A constant rate for `steps` steps, then another schedule, which goes on counting from there."""
+    _check_numbers("constant_then", steps=steps)
+    _check_schedule("constant_then", schedule)
     attrs = {"rate": rate, "steps": steps, "schedule": schedule}
     return Schedule("constant_then", _constant_then, attrs=attrs)
 
@@ -118,6 +132,7 @@ def _constant_then(schedule: Schedule[Any], step: int, /, **extra: Any) -> Any:
 
 def decaying(base_rate: float, decay: float, *, t: float = 0.0) -> Schedule[float]:
     """Linear decay of the inverse: base_rate / (1 + decay·(step + t))."""
+    _check_numbers("decaying", base_rate=base_rate, decay=decay, t=t)
     return Schedule("decaying", _decaying, attrs={"base_rate": base_rate, "decay": decay, "t": t})
 
 
@@ -129,6 +144,7 @@ def _decaying(schedule: Schedule[Any], step: int, /, **extra: Any) -> float:
 
 def compounding(start: float, stop: float, compound: float, *, t: float = 0.0) -> Schedule[float]:
     """Geometric growth, or decline, from `start`, held at `stop`: start·compound^(step + t)."""
+    _check_numbers("compounding", start=start, stop=stop, compound=compound, t=t)
     attrs = {"start": start, "stop": stop, "compound": compound, "t": t}
     return Schedule("compounding", _compounding, attrs=attrs)
 
@@ -146,6 +162,7 @@ def _compounding(schedule: Schedule[Any], step: int, /, **extra: Any) -> float:
 
 def warmup_linear(initial_rate: float, warmup_steps: int, total_steps: int) -> Schedule[float]:
     """Linear growth from 0 to `initial_rate` in `warmup_steps`, then linear decline to 0 at `total_steps`."""
+    _check_numbers("warmup_linear", initial_rate=initial_rate, warmup_steps=warmup_steps, total_steps=total_steps)
     attrs = {"initial_rate": initial_rate, "warmup_steps": warmup_steps, "total_steps": total_steps}
     return Schedule("warmup_linear", _warmup_linear, attrs=attrs)
 
@@ -168,6 +185,7 @@ def slanted_triangular(
     Grows from about max_rate / ratio to `max_rate` within the first `cut_frac` of `num_steps`, which must be at least
     one step. After `num_steps` it goes on falling, below zero.
     """
+    _check_numbers("slanted_triangular", max_rate=max_rate, num_steps=num_steps, cut_frac=cut_frac, ratio=ratio, t=t)
     cut = int(num_steps * cut_frac)
     attrs = {"max_rate": max_rate, "cut": cut, "cut_frac": cut_frac, "ratio": ratio, "t": t}
     return Schedule("slanted_triangular", _slanted_triangular, attrs=attrs)
@@ -179,6 +197,10 @@ def _slanted_triangular(schedule: Schedule[Any], step: int, /, **extra: Any) -> 
     step_from_1 = step + attrs["t"] + 1.0
     if step_from_1 < cut:
         height = step_from_1 / cut
+    elif cut == 0:
+        raise ZeroDivisionError(
+            "slanted_triangular: cut_frac of num_steps is less than one step: there must be more steps"
+        )
     else:
         height = 1 - ((step_from_1 - cut) / (cut * (1 / attrs["cut_frac"] - 1)))
     rate: float = attrs["max_rate"] * (1 + height * (ratio - 1)) * (1 / ratio)
@@ -187,12 +209,15 @@ def _slanted_triangular(schedule: Schedule[Any], step: int, /, **extra: Any) -> 
 
 def cyclic_triangular(min_lr: float, max_lr: float, period: int) -> Schedule[float]:
     """Linear growth from `min_lr` to `max_lr` in `period` steps and back, again and again (Smith, 2017)."""
+    _check_numbers("cyclic_triangular", min_lr=min_lr, max_lr=max_lr, period=period)
     attrs = {"min_lr": min_lr, "max_lr": max_lr, "period": period}
     return Schedule("cyclic_triangular", _cyclic_triangular, attrs=attrs)
 
 
 def _cyclic_triangular(schedule: Schedule[Any], step: int, /, **extra: Any) -> float:
     min_lr, max_lr, period = (schedule.attrs[name] for name in ("min_lr", "max_lr", "period"))
+    if period == 0:
+        raise ZeroDivisionError("cyclic_triangular: period must not be 0")
     step_from_1 = step + 1
     cycle = math.floor(1 + step_from_1 / (2 * period))
     distance = abs(step_from_1 / period - 2 * cycle + 1)
@@ -214,6 +239,8 @@ def plateau(max_patience: int, scale: float, schedule: Schedule[float]) -> Sched
     Scores come as `last_score`, (step, score); one with a step that has been seen already is no news. ValueError if its
     step is lower than that of the score before.
     """
+    _check_numbers("plateau", max_patience=max_patience, scale=scale)
+    _check_schedule("plateau", schedule)
     attrs = {"scale": scale, "max_patience": max_patience, "schedule": schedule, "state": _PlateauState()}
     return Schedule("plateau", _plateau, attrs=attrs)
 
@@ -246,3 +273,37 @@ def _count_score(state: _PlateauState, score: float, max_patience: int) -> None:
     if state.patience == max_patience:
         state.n_plateaus += 1
         state.patience = 0
+
+
+def as_schedule(name: str, value: Any) -> Schedule[float]:
+    """What a hyper-parameter is set to, a number, list, iterator or schedule, as a schedule. Otherwise ValueError."""
+    if isinstance(value, Schedule):
+        return value
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        if math.isnan(value) or (math.isinf(value) and name != "grad_clip"):
+            raise ValueError(f"Invalid schedule for '{name}' (it is {value})")
+        return constant(float(value))
+    values = iter(value) if isinstance(value, list) else value
+    if isinstance(values, Iterator):
+        try:
+            first = next(values)
+        except StopIteration:
+            raise ValueError(f"Invalid schedule for '{name}' (it is empty)") from None
+        attrs = {"attr_name": name, "last_step": -1, "last_value": first, "generator": values}
+        return Schedule("wrap_generator", _wrap_generator, attrs=attrs)
+    raise ValueError(f"Invalid schedule for '{name}' ({type(value)})")
+
+
+def _wrap_generator(schedule: Schedule[Any], step: int, /, **extra: Any) -> float:
+    """The value for `step`, the last one if there are no more."""
+    attrs = schedule.attrs
+    if step < attrs["last_step"]:
+        raise ValueError(f"'step' of the generator-based schedule for {attrs['attr_name']} must not decrease")
+    for _ in range(step - max(attrs["last_step"], 0)):
+        try:
+            attrs["last_value"] = next(attrs["generator"])
+        except StopIteration:
+            break
+    attrs["last_step"] = step
+    value: float = attrs["last_value"]
+    return value

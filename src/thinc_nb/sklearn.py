@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .layers._checks import check_layers
 from .layers._ending import is_softmax, last_node
 from .loss import Loss
 from .model import Model
@@ -34,8 +35,9 @@ def to_sklearn(
     also gives `predict_proba`. optimizer: copied for each fit (Adam of `learning_rate`). loss: for guesses and one-hot
     or real truths (`CategoricalCrossentropy`, `L2Distance`). random_state: seeds initialization, order and dropout.
     check_input: if false, X is what the model takes, lists of arrays for instance, and nothing is checked by
-    scikit-learn. ImportError without scikit-learn.
+    scikit-learn. TypeError for what is no model, ImportError without scikit-learn.
     """
+    check_layers("to_sklearn", model)
     try:
         from ._sklearn import ModelClassifier, ModelRegressor
     except ImportError as error:

@@ -188,7 +188,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (Floats2d | Ints1d, [F2], r"expects Floats2d \| Ints1d as input X, got a list of 1"),
     (Floats2d | Ragged, F1, r"expects Floats2d as input X, got float32 \(2,\): it has 1 dimension, not 2"),
     (Floats2d | None, F1, "as input X"),
-    (Sequence[str], 3, r"expects Sequence\[str\] as input X, got a int: it is not a sequence"),
+    (Sequence[str], 3, r"expects Sequence\[str\] as input X, got an int: it is not a sequence"),
     (Sequence[Floats1d], F2, "it is not a sequence"),
     (dict[str, Floats2d], [], r"expects dict\[str, Floats2d\] as input X, got a list"),
     (float, "1", "it is not of type float"),

@@ -223,7 +223,7 @@ COMBINATORS: dict[str, Any] = {
     ("given", "said"),
     [
         ("relu", "got a str"),
-        (3, "got a int"),
+        (3, "got an int"),
         (api.Relu, r"got a function: call it, Relu\(\.\.\.\)"),
         ([Linear(2)], "got a list of 1, .*: give the layers one by one"),
     ],
@@ -249,3 +249,101 @@ def test_a_tensor_is_told_to_be_converted() -> None:
     torch = pytest.importorskip("torch")
     with pytest.raises(InputError, match=r"'linear' takes an array .*, got a Tensor: convert it, torch2xp\(X\)"):
         Linear(3, 4).initialize().predict(torch.ones(2, 4))
+
+
+NO_SEQUENCES = [
+    (api.strings2arrays(), [1, 2], "takes lists of strings, got a list of 2, the first an int"),
+    (api.strings2arrays(), [["a", 2]], "takes lists of strings"),
+    (api.with_array(Linear(2, 4).initialize()), [1, 2], "takes a list of arrays, got a list of 2, the first an int"),
+    (api.list2array(), [1, 2], "takes a list of arrays, got a list of 2, the first an int"),
+    (api.with_flatten(api.list2array()), [1, 2], "takes a list of lists, got a list of 2, the first an int"),
+]
+
+
+@pytest.mark.parametrize(("layer", "batch", "said"), NO_SEQUENCES, ids=str)
+def test_lists_of_what_is_no_sequence(layer: Any, batch: Any, said: str) -> None:
+    with pytest.raises(
+        InputError,
+        match=rf"layers\[1\] .*layers\[1\] {layer.name!r}: layer .* {said}".replace("(", ".").replace(")", "."),
+    ):
+        in_chain(layer).predict(batch)
+
+
+def layers_in_trees() -> dict[str, tuple[Any, Any]]:
+    """Trees with a layer `relu` inside, by its path, and a batch; the gradient will be too wide for it."""
+    relu = api.Relu(4, 4)
+    return {
+        "'relu>>linear' -> layers[1] 'linear'": (api.chain(relu, Linear(4, 4)), X),
+        "'linear>>relu>>linear' -> layers[1] 'relu>>linear' -> layers[1] 'linear'": (
+            api.chain(Linear(4, 4), api.chain(relu, Linear(4, 4))),
+            X,
+        ),
+        "'with_array(relu>>linear)' -> layers[0] 'relu>>linear' -> layers[1] 'linear'": (
+            api.with_array(api.chain(relu, Linear(4, 4))),
+            LISTS,
+        ),
+        "'residual(linear)' -> layers[0] 'linear'": (api.residual(Linear(4, 4)), X),
+    }
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("path", layers_in_trees())
+def test_a_gradient_that_does_not_fit_names_the_path_of_the_layer(path: str, fused: bool) -> None:
+    model, batch = layers_in_trees()[path]
+    with api.fusion(fused):
+        Y, backprop = model.initialize().begin_update(batch)
+        wide = [widened(y) for y in Y] if isinstance(Y, list) else widened(Y)
+        with pytest.raises(InputError) as caught:
+            backprop(wide)
+    assert str(caught.value).startswith(f"{path}: the gradient of layer 'linear' must have the shape")
+    assert not any(node.has_grad(name) for node in model.walk() for name in node.param_names)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_chain_that_is_called_says_it_too(fused: bool) -> None:
+    model = api.chain(api.Relu(4, 4), Linear(4, 4)).initialize()
+    with api.fusion(fused), pytest.raises(InputError, match=r"^'relu>>linear' -> layers\[1\] 'linear': the gradient"):
+        model(X, True)[1](widened(X))
+
+
+def test_errors_of_other_packages_in_a_callback_get_a_note() -> None:
+    def forward(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
+        return X, lambda dY: model.ops.asarray(dY) @ np.ones((9, 9))
+
+    _, backprop = in_chain(Model("mine", forward)).begin_update(X)
+    with pytest.raises(ValueError, match="matmul") as caught:
+        backprop(X)
+    assert caught.value.__notes__ == ["In the layer 'noop>>noop>>mine' -> layers[1] 'noop>>mine' -> layers[1] 'mine'"]
+
+
+def test_what_forward_returns_besides_a_pair_is_left_alone() -> None:
+    odd: Any = Model("odd", lambda model, X, is_train: [X, None])
+    assert odd.begin_update(3) == [3, None]
+
+
+@pytest.mark.parametrize(
+    ("build", "path", "sizes"),
+    [
+        (
+            lambda: api.chain(Linear(4), Linear(5, 6)),
+            r"'linear>>linear' -> layers\[1\] 'linear'",
+            "'nI' .* from 6 to 4",
+        ),
+        (lambda: api.chain(api.noop(), api.LayerNorm(5)), r".* -> layers\[1\] 'layernorm'", "'nI' .* from 5 to 4"),
+        (lambda: api.chain(api.noop(), api.Maxout(3, 7)), r".* -> layers\[1\] 'maxout'", "'nI' .* from 7 to 4"),
+        (lambda: api.chain(api.noop(), api.add(Linear(3, 4), Linear(3, 5))), ".* 'linear'", "'nI' .* from 5 to 4"),
+    ],
+)
+def test_examples_of_another_width_name_the_path(build: Any, path: str, sizes: str) -> None:
+    model = build()
+    before = [dict(node._dims) for node in model.walk()]
+    said = rf"^{path}: Attempt to change dimension {sizes}, the width of the example, float32 \(3, 4\): nI=4 fits"
+    with pytest.raises(InputError, match=said):
+        model.initialize(X=X)
+    assert [dict(node._dims) for node in model.walk()] == before
+
+
+def test_what_is_no_model_is_refused_by_what_takes_one() -> None:
+    for takes in (api.as_torch_module, api.to_sklearn):
+        with pytest.raises(TypeError, match=f"{takes.__name__}: the layer must be a Model, got an int"):
+            takes(3)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from .._tree import locate_gradient
 from ..backends import NumpyOps
 
 if TYPE_CHECKING:
@@ -105,8 +106,8 @@ class Plan:
                 return False
         return self._lists == self._copies
 
-    def run(self, X: Any, is_train: bool) -> Result:
-        """The steps one after the other."""
+    def run(self, root: Node, X: Any, is_train: bool) -> Result:
+        """The steps one after the other. root: the node whose plan it is."""
         callbacks: list[Callable[[Any], Any]] = []
         for place, (step, nodes) in enumerate(self.steps):
             result = None if step is None else step.run(X, is_train)
@@ -123,8 +124,12 @@ class Plan:
                 callbacks.append(callback)
 
         def backprop(dY: Any) -> Any:
-            for callback in reversed(callbacks):
-                dY = callback(dY)
+            try:
+                for callback in reversed(callbacks):
+                    dY = callback(dY)
+            except Exception as error:
+                locate_gradient(error, root)
+                raise
             return dY
 
         return X, backprop

@@ -50,7 +50,7 @@ class OneArray:
             if any(x.ndim not in (1, 2) or x.dtype != first.dtype or x.shape[1:] != first.shape[1:] for x in X):
                 return None
             Y = ops.flatten(X)
-        lengths = lengths_of(ops, X)
+        lengths = lengths_of(self.wrappers[0], X)
         callbacks = []
         for node in self.wrappers:
             layer = node._layers[0]

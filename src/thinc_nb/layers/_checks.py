@@ -90,6 +90,8 @@ def _advice(expected: str, X: object) -> str:
         return ": convert it, torch2xp(X)"
     if not isinstance(X, (list, tuple, Ragged, Padded)) and not is_xp_array(X):
         return ""
+    if expected.startswith("a list") and isinstance(X, (list, tuple)):
+        return ""
     if expected.startswith("an array of integer ids") and is_xp_array(X):
         return ": convert it, ids.astype('int64')" if X.dtype.kind == "f" else ""
     return next((f": {remedy}" for start, remedy in _REMEDIES.items() if expected.startswith(start)), "")

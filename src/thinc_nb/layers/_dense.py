@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from .._tree import infer_dim
 from ..backends import Ops
 from ..initializers import zero_init
 from ..model import Model
 from ..types import Floats2d, FloatsXd, Shape
-from ..util import get_width
 from ._checks import check_gradient, check_rows
 from .chain import chain
 from .dropout import Dropout
@@ -65,9 +65,9 @@ def init(init_W: Initializer, init_b: Initializer, model: Model[Any, Any], X: ob
 def infer_widths(model: Model[Any, Any], X: object, Y: object) -> None:
     """Set nI and nO to the widths of examples. ValueError if they are set to others."""
     if X is not None:
-        model.set_dim("nI", get_width(X))
+        infer_dim(model, "nI", X)
     if Y is not None:
-        model.set_dim("nO", get_width(Y))
+        infer_dim(model, "nO", Y)
 
 
 def affine(model: Model[Any, Any], X: Floats2d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:

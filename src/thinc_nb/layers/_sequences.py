@@ -10,13 +10,17 @@ from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
 from ..types import Ints1d, Padded, Ragged
+from ._checks import wrong_type
 
 INT32 = np.dtype("int32")
 
 
-def lengths_of(ops: Ops, Xs: Any) -> Ints1d:
-    """The lengths of a list of arrays: (len(Xs),) int32."""
-    lengths: Ints1d = ops.xp.array(list(map(len, Xs)), INT32)
+def lengths_of(model: Model[Any, Any], Xs: Any, expected: str = "a list of arrays") -> Ints1d:
+    """The lengths of a list of arrays: (len(Xs),) int32. InputError that says what was expected if they have none."""
+    try:
+        lengths: Ints1d = model.ops.xp.array(list(map(len, Xs)), INT32)
+    except TypeError:
+        raise wrong_type(model, expected, Xs) from None
     return lengths
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from typing_extensions import TypeVar
 
+from .._tree import infer_dim
 from ..model import Model
-from ..util import get_width
 from ._checks import check_layers
 from ._sums import added
 
@@ -56,16 +56,15 @@ def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     """Initialize each layer with the examples."""
     if X is not None:
         if model.has_dim("nI") is not False:
-            model.set_dim("nI", get_width(X))
+            infer_dim(model, "nI", X)
         for layer in model.layers:
             if layer.has_dim("nI") is None:
-                layer.set_dim("nI", get_width(X))
+                infer_dim(layer, "nI", X)
     if Y is not None:
-        nO = get_width(Y)
-        model.set_dim("nO", nO)
+        infer_dim(model, "nO", Y)
         for layer in model.layers:
             if layer.has_dim("nO") is None:
-                layer.set_dim("nO", nO)
+                infer_dim(layer, "nO", Y)
     for layer in model.layers:
         layer.initialize(X=X, Y=Y)
     if model.has_dim("nO") is None:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .._described import described
+from .._tree import infer_dim
 from ..errors import InputError
 from ..model import Model
 from ..types import NI, Floats1d, Floats2d
-from ..util import get_width
 from ._checks import check_gradient, check_rows, wrong_type
 
 
@@ -54,7 +54,7 @@ def init(
 ) -> None:
     """Infer the width of the inputs, then set W to ones."""
     if X is not None:
-        model.set_dim("nI", get_width(X[0]))
+        infer_dim(model, "nI", X[0])
     W = model.ops.alloc1f(model.get_dim("nI"))
     W += 1
     model.set_param("W", W)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from typing_extensions import TypeVar
 
+from .._tree import locate_gradient
 from ..fusion._plan import chain_plan
 from ..model import Model
 from ..util import get_width
@@ -82,15 +83,19 @@ def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callab
     """Each layer on the output of the one before; adjacent layers as one where a fused form of them is known."""
     plan = chain_plan(model)
     if plan is not None:
-        return plan.run(X, is_train)
+        return plan.run(model, X, is_train)
     callbacks = []
     for layer in model.layers:
         X, callback = layer(X, is_train=is_train)
         callbacks.append(callback)
 
     def backprop(dY: Any) -> Any:
-        for callback in reversed(callbacks):
-            dY = callback(dY)
+        try:
+            for callback in reversed(callbacks):
+                dY = callback(dY)
+        except Exception as error:
+            locate_gradient(error, model)
+            raise
         return dY
 
     return X, backprop

@@ -11,12 +11,12 @@ from typing_extensions import TypeVar
 
 from .._arrays import is_xp_array
 from .._described import described
+from .._tree import infer_dim
 from ..backends import Ops
 from ..errors import InputError
 from ..fusion._plan import run_as_one
 from ..model import Model
 from ..types import Array2d, Ragged
-from ..util import get_width
 from ._checks import check_gradient, check_layers
 from ._sums import added
 
@@ -128,10 +128,10 @@ def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     if X is not None:
         # Only layers that have a width of input are asked for it: spaCy's take documents, which have none.
         if model.has_dim("nI") is not False:
-            model.set_dim("nI", get_width(X))
+            infer_dim(model, "nI", X)
         for layer in model.layers:
             if layer.has_dim("nI") is None:
-                layer.set_dim("nI", get_width(X))
+                infer_dim(layer, "nI", X)
     for layer in model.layers:
         # Y is as wide as all together: only a layer that cannot know its width is told that one.
         layer.initialize(X=X, Y=Y if layer.has_dim("nO") is None else None)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from .._tree import infer_dim
 from ..errors import InputIndexError
 from ..initializers import uniform_init
 from ..model import Model
 from ..types import NO, Floats2d, FloatsXd, Ints1d, Ints2d, IntsXd
-from ..util import get_width
 from ._checks import check_gradient
 from ._dense import Initializer
 from ._embedding import check_ids, column_of, dropout_rows
@@ -79,5 +79,5 @@ def _rows(model: Model[Any, Any], ids: Any, nV: int) -> Any:
 def init(initializer: Initializer, model: Model[Any, Any], X: object = None, Y: object = None) -> None:
     """Infer the width of the output, then draw E. The number of rows has to be known."""
     if Y is not None:
-        model.set_dim("nO", get_width(Y))
+        infer_dim(model, "nO", Y)
     model.set_param("E", initializer(model.ops, (model.get_dim("nV"), model.get_dim("nO"))))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .._tree import infer_dim
 from ..model import Model
 from ..types import Floats2d, N
-from ..util import get_width
 from ._checks import check_gradient, check_rows
 
 
@@ -40,13 +40,11 @@ def forward(
 def init(model: Model[Floats2d, Floats2d], X: Floats2d | None = None, Y: Floats2d | None = None) -> None:
     """Infer the width, then set G to ones and b to zeros."""
     if X is not None:
-        nI = get_width(X)
-        model.set_dim("nI", nI)
-        model.set_dim("nO", nI)
+        infer_dim(model, "nI", X)
+        infer_dim(model, "nO", X)
     elif Y is not None:
-        nO = get_width(Y)
-        model.set_dim("nI", nO)
-        model.set_dim("nO", nO)
+        infer_dim(model, "nI", Y)
+        infer_dim(model, "nO", Y)
     nI = model.get_dim("nI")
     if model.has_dim("nO") is None:
         model.set_dim("nO", nI)

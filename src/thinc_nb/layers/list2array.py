@@ -26,7 +26,7 @@ def forward(model: Model[Any, Any], Xs: ListXd, is_train: bool) -> tuple[ArrayXd
     if not isinstance(Xs, (list, tuple)):
         raise wrong_type(model, "a list of arrays", Xs)
     ops = model.ops
-    lengths = lengths_of(ops, Xs)
+    lengths = lengths_of(model, Xs)
 
     def backprop(dY: ArrayXd) -> ListXd:
         return ops.unflatten(dY, lengths)

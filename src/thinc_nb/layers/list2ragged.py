@@ -26,4 +26,4 @@ def forward(model: Model[Any, Any], Xs: ListXd, is_train: bool) -> tuple[Ragged,
         return ops.unflatten(dY.dataXd, dY.lengths)
 
     flat: Any = ops.flatten(Xs)
-    return Ragged(flat, lengths_of(ops, Xs)), backprop
+    return Ragged(flat, lengths_of(model, Xs)), backprop

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .._tree import infer_dim
 from ..initializers import uniform_init
 from ..model import Model
 from ..types import N, Ragged
-from ..util import get_width
 from ._attention import attend
 
 
@@ -28,5 +28,5 @@ def forward(model: Model[Ragged, Ragged], Xr: Ragged, is_train: bool) -> tuple[R
 def init(model: Model[Ragged, Ragged], X: Ragged | None = None, Y: Ragged | None = None) -> None:
     """Infer the width, then draw Q."""
     if X is not None:
-        model.set_dim("nO", get_width(X))
+        infer_dim(model, "nO", X)
     model.set_param("Q", uniform_init(model.ops, (model.get_dim("nO"),)))

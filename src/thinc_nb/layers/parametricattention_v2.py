@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._tree import infer_dim
 from ..initializers import uniform_init
 from ..model import Model
 from ..types import Floats2d, N, Ragged
-from ..util import get_width
 from ._attention import attend
 from .noop import noop
 
@@ -43,7 +43,7 @@ def forward(model: Model[Ragged, Ragged], Xr: Ragged, is_train: bool) -> tuple[R
 def init(model: Model[Ragged, Ragged], X: Ragged | None = None, Y: Ragged | None = None) -> None:
     """Infer the width, draw Q, then initialize the layer that makes keys."""
     if X is not None:
-        model.set_dim("nO", get_width(X))
+        infer_dim(model, "nO", X)
     model.set_param("Q", uniform_init(model.ops, (model.get_dim("nO"),)))
     # Keys are as wide as rows.
     rows = None if X is None else X.data

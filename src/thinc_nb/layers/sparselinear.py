@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from .._arrays import is_xp_array
+from .._tree import infer_dim
 from ..errors import InputError
 from ..model import Model
 from ..types import NO, Floats1d, Floats2d, Ints1d
-from ..util import get_width
 from ._checks import check_gradient, wrong_type
 
 SparseBatch: TypeAlias = tuple[Ints1d, Floats1d, Ints1d]
@@ -83,7 +83,7 @@ def _checked(model: Model[Any, Any], batch: Any) -> tuple[Any, Any, Any]:
 def init(model: Model[SparseBatch, Floats2d], X: SparseBatch | None = None, Y: Floats2d | None = None) -> None:
     """Infer the width of the output, then set W and b to zeros."""
     if Y is not None:
-        model.set_dim("nO", get_width(Y))
+        infer_dim(model, "nO", Y)
     nO, length = model.get_dim("nO"), model.get_dim("length")
     model.set_param("W", model.ops.alloc1f(nO * length))
     model.set_param("b", model.ops.alloc1f(nO))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..model import Model
 from ..types import Ints2d
+from ._checks import wrong_type
 from ._murmur import hash_string
 
 
@@ -26,5 +27,9 @@ def forward(
     def backprop(dYs: list[Ints2d]) -> list[Sequence[str]]:
         return []
 
-    arrays: list[Ints2d] = [ops.asarray(list(map(hash_string, X)), dtype="uint64").reshape((-1, 1)) for X in Xs]
+    try:
+        hashes = [list(map(hash_string, X)) for X in Xs]
+    except (TypeError, AttributeError):
+        raise wrong_type(model, "lists of strings", Xs) from None
+    arrays: list[Ints2d] = [ops.asarray(row, dtype="uint64").reshape((-1, 1)) for row in hashes]
     return arrays, backprop

@@ -55,7 +55,7 @@ def _list(model: Model[Any, Any], Xs: Any, is_train: bool) -> tuple[ListXd, Call
         return [], lambda dYs: []
     ops = model.ops
     pad = model.attrs["pad"]
-    lengths = lengths_of(ops, Xs)
+    lengths = lengths_of(model, Xs)
     Y, callback = model.layers[0](ops.flatten(Xs, pad=pad), is_train)
 
     def backprop(dYs: ListXd) -> ListXd:

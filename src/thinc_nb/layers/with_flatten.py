@@ -29,7 +29,7 @@ def forward(
 ) -> tuple[ListXd, Callable[[ListXd], list[Any]]]:
     """Flatten, run, unflatten."""
     ops = model.ops
-    lengths = lengths_of(ops, Xnest)
+    lengths = lengths_of(model, Xnest, "a list of lists")
     Y, callback = model.layers[0](list(chained.from_iterable(Xnest)), is_train)
 
     def backprop(dYs: ListXd) -> list[Any]:

@@ -50,7 +50,7 @@ def _to_ragged(model: Model[Any, Any], X: Any) -> Ragged:
     if isinstance(X, (list, tuple, Padded)):
         sequences = as_list(model.ops, X)
         flat: Any = model.ops.flatten(sequences)
-        return Ragged(flat, lengths_of(model.ops, sequences))
+        return Ragged(flat, lengths_of(model, sequences))
     raise wrong_type(model, "a Ragged, Padded or list of arrays", X)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._interop import assert_pytorch_installed
+from ..layers._checks import check_layers
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -24,9 +25,10 @@ def as_torch_module(model: Model[Any, Any]) -> ModelModule:
     Softmax takes the gradient of its scores, as the losses give it; at the end of a model that of its probabilities is
     converted, as torch's losses give it. Inside a model it cannot be: that is a warning.
 
-    ImportError without torch; UnsetError if a parameter is not set: initialize the model first. Gradients of gradients
-    are not there: asking for them is torch's RuntimeError.
+    TypeError for what is no model, ImportError without torch; UnsetError if a parameter is not set: initialize the
+    model first. Gradients of gradients are not there: asking for them is torch's RuntimeError.
     """
+    check_layers("as_torch_module", model)
     assert_pytorch_installed()
     from ._torch_module import ModelModule
 
