@@ -20,7 +20,7 @@ from numba.np.numpy_support import from_dtype
 from . import _keys
 from ._bind import Binder
 from ._types import argument_types
-from ._words import Key, Precision, Real
+from ._words import Key, Precision, Real, sum_lanes
 
 if TYPE_CHECKING:
     from ._compile import Kernel
@@ -109,7 +109,7 @@ def binder(precision: Precision) -> Binder:
     meanings = COMMON | (_keys.SINGLE if precision == "f32" else _keys.DOUBLE)
     words = {word: compile_device(meaning) for word, meaning in meanings.items()}
     bound = Binder(precision, words, compile_device)
-    for word, meaning in PRODUCTS.items():
+    for word, meaning in BOUND.items():
         words[word] = compile_device(bound.bind(meaning))
     return bound
 
@@ -174,7 +174,8 @@ def _sync_lanes() -> None:
     cuda.syncwarp()
 
 
-# Bound like bodies, for the sake of the constant. Rows are few where kernels use these, so lanes share the columns.
+# Bound like bodies, for the constant and the words in them. Rows are few where kernels use products, so lanes share the
+# columns.
 ZERO = 0.0
 
 
@@ -205,7 +206,34 @@ def _multiply_columns(out: Any, a: Any, b: Any) -> None:
             out[i, j] = total
 
 
-PRODUCTS: dict[str, Callable[..., Any]] = {
+def _sum_of(a: Any) -> Real:
+    total = ZERO
+    for j in range(cuda.threadIdx.x, a.shape[0], cuda.blockDim.x):
+        total += a[j]
+    return sum_lanes(total)
+
+
+def _sum_of_squares(a: Any, center: Real) -> Real:
+    total = ZERO
+    for j in range(cuda.threadIdx.x, a.shape[0], cuda.blockDim.x):
+        d = a[j] - center
+        total += d * d
+    return sum_lanes(total)
+
+
+def _sums_of_products(a: Any, b: Any, c: Any, center: Real) -> tuple[Real, Real]:
+    total = about = ZERO
+    for j in range(cuda.threadIdx.x, a.shape[0], cuda.blockDim.x):
+        product = a[j] * b[j]
+        total += product
+        about += product * (c[j] - center)
+    return sum_lanes(total), sum_lanes(about)
+
+
+BOUND: dict[str, Callable[..., Any]] = {
+    "sum_of": _sum_of,
+    "sum_of_squares": _sum_of_squares,
+    "sums_of_products": _sums_of_products,
     "multiply": _multiply,
     "multiply_transposed": _multiply_transposed,
     "multiply_columns": _multiply_columns,

@@ -41,7 +41,7 @@ ROOMY = VECTOR_BYTES == 64 or IS_ARM
 HAS_FMA = IS_ARM or "+fma" in FEATURES
 
 
-class _Emitter:
+class Emitter:
     """Writes vector code for arrays of one dtype: addresses, loads, stores, sums."""
 
     def __init__(self, context: Any, builder: Any, dtype: Any) -> None:
@@ -84,25 +84,34 @@ class _Emitter:
 
     def first_lanes(self, count: Any) -> Any:
         """A mask of the first `count` lanes."""
-        wide = ir.VectorType(ir.IntType(64), self.lanes)
-        return self.builder.icmp_signed("<", ir.Constant(wide, list(range(self.lanes))), self._everywhere(count, wide))
+        few = self.builder.select(
+            self.builder.icmp_signed("<", count, self.integer(self.lanes)), count, self.integer(self.lanes)
+        )
+        # Numbers of 32 bits: one comparison instead of two.
+        wide = ir.VectorType(ir.IntType(32), self.lanes)
+        small = self._everywhere(self.builder.trunc(few, ir.IntType(32)), wide)
+        return self.builder.icmp_signed("<", ir.Constant(wide, list(range(self.lanes))), small)
 
     def _everywhere(self, value: Any, kind: Any) -> Any:
         single = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
         places = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
         return self.builder.shuffle_vector(single, single, places)
 
-    def load(self, address: Any, mask: Any = None) -> Any:
+    def load(self, address: Any, mask: Any = None, otherwise: Any = None) -> Any:
         place = self.builder.bitcast(address, self.vector.as_pointer())
         if mask is not None:
-            return self.builder.call(self._load, [place, ir.Constant(ir.IntType(32), self.bytes), mask, self.zero])
+            rest = self.zero if otherwise is None else otherwise
+            return self.builder.call(self._load, [place, ir.Constant(ir.IntType(32), self.bytes), mask, rest])
         loaded = self.builder.load(place)
         loaded.align = self.bytes
         return loaded
 
     def load_everywhere(self, address: Any) -> Any:
         """One number in all lanes."""
-        return self._everywhere(self.builder.load(self.builder.bitcast(address, self.real.as_pointer())), self.vector)
+        return self.everywhere(self.builder.load(self.builder.bitcast(address, self.real.as_pointer())))
+
+    def everywhere(self, value: Any) -> Any:
+        return self._everywhere(value, self.vector)
 
     def store(self, value: Any, address: Any, mask: Any = None) -> None:
         place = self.builder.bitcast(address, value.type.as_pointer())
@@ -176,7 +185,7 @@ def dot_tile(rows: int, columns: int) -> Any:
     @intrinsic
     def tile(typing_context: Any, out: Any, a: Any, b: Any, r: Any, c: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            emit = _Emitter(context, builder, signature.args[0].dtype)
+            emit = Emitter(context, builder, signature.args[0].dtype)
             target, left, right = emit.arrays(signature.args[:3], args[:3])
             r, c = args[3:]
 
@@ -225,7 +234,7 @@ def outer_tile(rows: int, vectors: int) -> Any:
     @intrinsic
     def tile(typing_context: Any, out: Any, a: Any, b: Any, r: Any, c: Any, first: Any, end: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            emit = _Emitter(context, builder, signature.args[0].dtype)
+            emit = Emitter(context, builder, signature.args[0].dtype)
             target, left, right = emit.arrays(signature.args[:3], args[:3])
             r, c, first, end = args[3:]
             mask = emit.first_lanes(builder.sub(emit.shape(target)[1], c)) if vectors == 1 else None

@@ -153,6 +153,25 @@ def sync_lanes() -> None:
     """Let each lane see what the others wrote before."""
 
 
+# --- sums over a row ------------------------------------------------------------------------------------------------
+# Each lane gets to know them. They are added up in the same order wherever rows lie and however many there are.
+
+
+@Word
+def sum_of(a: Any) -> Real:
+    """The sum of a row."""
+
+
+@Word
+def sum_of_squares(a: Any, center: Real) -> Real:
+    """The sum of (a - center)²."""
+
+
+@Word
+def sums_of_products(a: Any, b: Any, c: Any, center: Real) -> Any:
+    """Two sums: of a b, and of a b (c - center)."""
+
+
 # --- products -------------------------------------------------------------------------------------------------------
 # Results and the rows of `b` lie with their columns beside each other. The lanes share the work, and meet afterwards
 # with sync_lanes if they read it.
