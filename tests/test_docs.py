@@ -1,8 +1,9 @@
 """Every code block of the documentation is run or checked, and every link inside the repository leads somewhere.
 
 Python blocks of one file share a namespace and run in order, in a fresh interpreter, as a reader would type them; one
-that opens with a package, as in "python jax", runs where the package is installed. Each
-line of a shell block has to name things that exist: make targets, tox environments, extras, files, subcommands.
+that opens with a package, as in "python jax", runs where the package is installed. What a block prints is the text
+block after it. Each line of a shell block has to name things that exist: make targets, tox environments, extras, files,
+subcommands.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ FENCE = re.compile(
 LINK = re.compile(r"\]\((?!\w+:|#)(?P<target>[^)#\s]+)")
 NOT_CODE = {"text", "diff", "toml", "ini"}
 
-# Reads [[language, line, code], ...] as its only argument. Each block is compiled at its own line, so tracebacks point
-# into the document.
+# Reads [[language, line, code, text after it], ...] as its only argument. Each block is compiled at its own line, so
+# tracebacks point into the document.
 RUNNER = """
-import doctest, json, sys
+import contextlib, doctest, io, json, sys
 path, blocks = sys.argv[1], json.loads(sys.argv[2])
 names = {"__name__": "__main__"}
-for language, line, code in blocks:
+for language, line, code, text in blocks:
     if language == "pycon":
         test = doctest.DocTestParser().get_doctest(code, names, path, path, line)
         failed = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, clear_globs=False).failed
@@ -51,7 +52,12 @@ for language, line, code in blocks:
             sys.exit(1)
         names = test.globs
     else:
-        exec(compile("\\n" * line + code, path, "exec"), names)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile("\\n" * line + code, path, "exec"), names)
+        lines = [one.rstrip() for one in printed.getvalue().splitlines()]
+        if lines and text is not None and lines != text.splitlines():
+            sys.exit("\\n".join([f"{path}:{line} printed", *lines, "and not", text]))
 """
 
 
@@ -93,10 +99,11 @@ def test_code_block_says_what_language_it_is(block: Block) -> None:
 
 @pytest.mark.parametrize("path", WITH_PYTHON, ids=lambda path: path.name)
 def test_python_blocks_run(path: Path, tmp_path: Path) -> None:
+    found = blocks_of(path)
     blocks = [
-        [b.language, b.line, b.code]
-        for b in blocks_of(path)
-        if b.language in {"python", "pycon"} and (not b.needs or find_spec(b.needs))
+        [block.language, block.line, block.code, after.code if after and after.language == "text" else None]
+        for block, after in zip(found, [*found[1:], None], strict=True)
+        if block.language in {"python", "pycon"} and (not block.needs or find_spec(block.needs))
     ]
     command = [sys.executable, "-W", "error", "-c", RUNNER, str(path), json.dumps(blocks)]
     # Another folder must not change which thinc_nb is found, even if PYTHONPATH is relative.
