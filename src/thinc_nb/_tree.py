@@ -157,8 +157,14 @@ def _short(name: str) -> str:
 
 
 def infer_dim(node: Node, name: str, data: object) -> None:
-    """Set a dimension to the width of example data. InputError if it is another one already."""
-    width, known = get_width(data), node.maybe_get_dim(name)
+    """Set a dimension to the width of example data. InputError if it is another one already, or the data has none."""
+    try:
+        width = get_width(data)
+    except ValueError as error:
+        raise InputError(
+            f"cannot infer dimension {name!r} for model {node.name!r} from the example, {described(data)}: {error}"
+        ) from error
+    known = node.maybe_get_dim(name)
     if known is not None and known != width:
         raise InputError(
             f"Attempt to change dimension {name!r} for model {node.name!r} from {known} to {width}, "

@@ -159,6 +159,9 @@ def test_lengths_that_are_no_integers_are_refused():
         ops.unflatten(np.zeros((5, 2)), [2.0, 3.0])
     with pytest.raises(TypeError, match=r"unpad: lengths must be .* integers .* got float64 \(2,\)"):
         ops.unpad(np.zeros((2, 3, 1)), np.array([2.0, 3.0]))
+    for lengths in ([2, np.array([3, 1])], [np.zeros((0, 3)), 3], [np.zeros(6), np.ones(5)]):
+        with pytest.raises(TypeError, match=r"unpad: lengths must be integers, got \["):
+            ops.unpad(np.zeros((2, 3, 1)), lengths)
 
 
 @pytest.mark.parametrize(("lengths", "indices"), [([3, 1], [0, 1]), ([2, 1], [0, 0]), ([2, 1], [0, 5]), ([2], [0])])

@@ -347,3 +347,74 @@ def test_what_is_no_model_is_refused_by_what_takes_one() -> None:
     for takes in (api.as_torch_module, api.to_sklearn):
         with pytest.raises(TypeError, match=f"{takes.__name__}: the layer must be a Model, got an int"):
             takes(3)
+
+
+def no_gradients() -> list[tuple[Any, Any, Any, str]]:
+    """Layers, batches, what is no gradient for them, and what is said."""
+    linear = Linear(4, 4)
+    pairs = api.tuplify(Linear(3, 4), Linear(2, 4))
+    return [
+        (api.LSTM(6, 4), PADDED, None, "'lstm' must be a Padded, got None"),
+        (api.LSTM(6, 4), PADDED, X, r"'lstm' must be a Padded, got float32 \(3, 4\)"),
+        (api.LSTM(6, 4), PADDED, PADDED, r"'lstm' must be a Padded with data \(2, 2, 6\), got a Padded of 2"),
+        (api.ParametricAttention(4), RAGGED, LISTS, "'para-attn' must be a Ragged, got a list of 2"),
+        (api.list2ragged(), LISTS, LISTS, "'list2ragged' must be a Ragged, got a list of 2"),
+        (api.ragged2list(), RAGGED, None, "'ragged2list' must be a list of arrays, got None"),
+        (api.with_reshape(linear), np.zeros((2, 3, 4), "f"), None, r"must be an array \(2, 3, 4\), got None"),
+        (api.with_getitem(1, linear), (X, X), (X,), "must be a tuple with an item 1, got a tuple of 1"),
+        (
+            api.with_ragged(api.ParametricAttention(4)),
+            LISTS,
+            None,
+            "must be a Ragged, Padded or list of arrays, got None",
+        ),
+        (api.with_padded(api.LSTM(6, 4)), LISTS, None, "must be a Padded, Ragged or list of arrays, got None"),
+        (api.bidirectional(api.LSTM(2, 4)), PADDED, None, "must be a Padded with data .*, got None"),
+        (api.uniqued(api.Embed(4, 9, column=0)), np.ones((3, 1), "i"), X[:2], "must have the shape and dtype"),
+        (api.concatenate(api.noop(), api.noop()), LISTS, LISTS[:1], "must be a list or tuple of 2, got a list of 1"),
+        (api.concatenate(api.noop(), api.noop()), RAGGED, X, r"must be a Ragged, got float32 \(3, 4\)"),
+        (api.with_array(linear), RAGGED, None, r"'with_array\(linear\)' must be a Ragged, got None"),
+        (api.with_array(api.noop()), PADDED, RAGGED, r"'with_array\(noop\)' must be a Padded, got a Ragged"),
+        (api.with_array2d(linear), RAGGED, PADDED, r"'with_array\(linear\)' must be a Ragged, got a Padded"),
+        (api.with_array2d(linear), PADDED, X, r"'with_array\(linear\)' must be a Padded, got float32"),
+        (pairs, X, None, "must be a list or tuple of 2, got None"),
+        (pairs, X, (X[:, :3],), "must be a list or tuple of 2, got a tuple of 1"),
+        (api.map_list(linear), LISTS, LISTS[:1], "'map_list' must be a list or tuple of 2, got a list of 1"),
+    ]
+
+
+@pytest.mark.parametrize(("layer", "batch", "gradient", "said"), no_gradients(), ids=str)
+def test_what_is_no_gradient_is_said_and_adds_to_none(layer: Any, batch: Any, gradient: Any, said: str) -> None:
+    model = in_chain(layer.initialize(X=batch))
+    _, backprop = model.begin_update(batch)
+    with pytest.raises(InputError, match=rf"layers\[1\] .*: the gradient of layer .*{said}"):
+        backprop(gradient)
+    assert not any(node.has_grad(name) for node in model.walk() for name in node.param_names)
+
+
+def test_gradients_of_parts_may_be_any_iterable() -> None:
+    _, backprop = api.map_list(Linear(4, 4)).initialize().begin_update(LISTS)
+    assert [dX.shape for dX in backprop(iter(LISTS))] == [(2, 4), (1, 4)]
+
+
+@pytest.mark.parametrize("data", [X[0], X, X[None, None], X.tolist()])
+def test_a_padded_whose_data_has_another_rank(data: Any) -> None:
+    batch = Padded(data, PADDED.size_at_t, PADDED.lengths, PADDED.indices)
+    with pytest.raises(InputError, match=r"'lstm' takes a Padded with data \(steps, sequences, width\), got a Padded"):
+        in_chain(api.LSTM(6, 4).initialize()).predict(batch)
+
+
+@pytest.mark.parametrize(
+    ("example", "shown"),
+    [([[1.0, 2.0]], "a list of 1, the first a list of 2, the first a float"), ("text", "a str"), (3, "an int")],
+)
+def test_an_example_without_a_width_is_named(example: Any, shown: str) -> None:
+    said = rf"layers\[1\] 'linear': cannot infer dimension 'nI' for model 'linear' from the example, {shown}: Cannot"
+    with pytest.raises(InputError, match=said):
+        in_chain(Linear(3)).initialize(X=example)
+
+
+@pytest.mark.parametrize(("shape", "said"), [((4,), "2 dimensions$"), ((1, 3, 4), "2 dimensions, see with_reshape")])
+def test_another_rank_is_not_called_a_wrong_width(shape: tuple[int, ...], said: str) -> None:
+    with pytest.raises(InputError, match=rf"takes an array \(batch, 4\), got float32 .*: there must be {said}"):
+        Linear(4, 4).initialize().predict(np.zeros(shape, "f"))

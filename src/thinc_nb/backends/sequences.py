@@ -176,7 +176,7 @@ class SequenceOps(OpsBase):
         try:
             if not sizes or (min(sizes) >= 0 and max(sizes) <= rows.shape[1]):
                 return [rows[place, :size] for place, size in enumerate(sizes)]
-        except (TypeError, IndexError):
+        except (TypeError, IndexError, ValueError):  # the last where there are arrays in the list
             host_lengths("unpad: lengths", sizes)
             raise
         sizes = host_lengths("unpad: lengths", sizes)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model import Model
 from ..types import Floats2d, Ragged
-from ._checks import check_gradient, check_rows, wrong_type
+from ._checks import check_gradient, check_gradient_kind, check_rows, wrong_type
 
 Transform = Callable[[Floats2d], tuple[Floats2d, Callable[[Floats2d], Floats2d]]]
 
@@ -29,6 +29,7 @@ def attend(
     Y: Any = X * attention
 
     def backprop(dYr: Ragged) -> Ragged:
+        check_gradient_kind(model, dYr, Ragged, "a Ragged")
         dY = dYr.data
         check_gradient(model, dY, Y)
         d_attention = (dY * X).sum(axis=1, keepdims=True)

@@ -22,10 +22,10 @@ def check_rows(model: Model[Any, Any], X: Any, W: ArrayXd) -> Any:
     if X.ndim != 2 or X.shape[1] != W.shape[-1]:
         if X.shape == (0, 0):
             return X.reshape((0, W.shape[-1]))
-        raise InputError(
-            f"layer {model.name!r} takes an array (batch, {W.shape[-1]}), got {described(X)}: "
-            f"the width must be {W.shape[-1]}, that of its weights"
-        )
+        problem = f"the width must be {W.shape[-1]}, that of its weights"
+        if X.ndim != 2:
+            problem = "there must be 2 dimensions" + (", see with_reshape and with_array2d" if X.ndim > 2 else "")
+        raise InputError(f"layer {model.name!r} takes an array (batch, {W.shape[-1]}), got {described(X)}: {problem}")
     if X.dtype != W.dtype:
         raise InputError(
             f"layer {model.name!r} has {W.dtype} weights and takes {W.dtype} input, got {described(X)}: "
@@ -49,12 +49,34 @@ def _check_kind(model: Model[Any, Any], X: Any, W: ArrayXd) -> None:
 def check_gradient(model: Model[Any, Any], dY: Any, Y: ArrayXd) -> None:
     """Check that the gradient dY has the shape and dtype of the output Y."""
     if not is_xp_array(dY):
-        raise InputError(f"the gradient of layer {model.name!r} must be an array {tuple(Y.shape)}, got {described(dY)}")
+        raise wrong_gradient(model, f"an array {tuple(Y.shape)}", dY)
     if dY.shape != Y.shape or dY.dtype != Y.dtype:
         raise InputError(
             f"the gradient of layer {model.name!r} must have the shape and dtype of its output: "
             f"expected {described(Y)}, got {described(dY)}"
         )
+
+
+def check_gradient_kind(model: Model[Any, Any], dY: object, kinds: Any, expected: str) -> None:
+    """Check that the gradient dY is an instance of one of `kinds`; `expected` is what they are called."""
+    if not isinstance(dY, kinds):
+        raise wrong_gradient(model, expected, dY)
+
+
+def gradients_of_parts(model: Model[Any, Any], dYs: Any, count: int) -> list[Any]:
+    """The gradients of as many outputs as there are. InputError before any of them is used if there are others."""
+    try:
+        gradients = list(dYs)
+    except TypeError:
+        gradients = None
+    if gradients is None or len(gradients) != count:
+        raise wrong_gradient(model, f"a list or tuple of {count}", dYs)
+    return gradients
+
+
+def wrong_gradient(model: Model[Any, Any], expected: str, dY: object) -> InputError:
+    """The error for a gradient that is not what the output is."""
+    return InputError(f"the gradient of layer {model.name!r} must be {expected}, got {described(dY)}")
 
 
 def wrong_type(model: Model[Any, Any], expected: str, X: object) -> InputError:

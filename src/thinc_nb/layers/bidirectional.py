@@ -8,7 +8,7 @@ from typing import Any
 from ..model import Model
 from ..types import NI, NO, Floats3d, Padded
 from ..util import get_width
-from ._checks import check_layers, wrong_type
+from ._checks import check_layers, wrong_gradient, wrong_type
 from ._sums import added
 
 
@@ -35,7 +35,9 @@ def forward(model: Model[Padded, Padded], X: Padded, is_train: bool) -> tuple[Pa
     Y_r2l, backprop_r2l = r2l(X, is_train)
     width = Y_l2r.data.shape[2]
 
-    def backprop(dY: Padded) -> Padded:
+    def backprop(dY: Any) -> Padded:
+        if not isinstance(dY, Padded) or getattr(dY.data, "ndim", None) != 3:
+            raise wrong_gradient(model, "a Padded with data (steps, sequences, width)", dY)
         dX_l2r = backprop_l2r(_with_data(dY, ops.as_contig(dY.data[:, :, :width])))
         dX_r2l = backprop_r2l(_with_data(dY, ops.as_contig(dY.data[:, :, width:])))
         total: Padded = added(f"layer {model.name!r}", ops, dX_l2r, dX_r2l)

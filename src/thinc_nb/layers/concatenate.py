@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..fusion._plan import run_as_one
 from ..model import Model
 from ..types import Array2d, Ragged
-from ._checks import check_gradient, check_layers
+from ._checks import check_gradient, check_gradient_kind, check_layers, gradients_of_parts
 from ._sums import added
 
 A = TypeVar("A", default=Any)
@@ -74,6 +74,7 @@ def _ragged(
     lengths = Ys[0].lengths
 
     def backprop(dY: Ragged) -> Any:
+        check_gradient_kind(model, dY, Ragged, "a Ragged")
         return summed([Ragged(part, lengths) for part in split(dY.dataXd)])
 
     return Ragged(data, lengths), backprop
@@ -89,7 +90,8 @@ def _lists(
     parts = [_side_by_side(model, list(items)) for items in zip(*Ys, strict=True)]
 
     def backprop(dY: list[Array2d]) -> Any:
-        pieces = [split(d) for (_, split), d in zip(parts, dY, strict=True)]
+        given = gradients_of_parts(model, dY, len(parts))
+        pieces = [split(d) for (_, split), d in zip(parts, given, strict=True)]
         return summed([[piece[i] for piece in pieces] for i in range(len(Ys))])
 
     return [Y for Y, _ in parts], backprop

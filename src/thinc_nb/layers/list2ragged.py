@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model import Model
 from ..types import ListXd, N, Ragged
-from ._checks import wrong_type
+from ._checks import check_gradient_kind, wrong_type
 from ._sequences import lengths_of
 
 
@@ -23,6 +23,7 @@ def forward(model: Model[Any, Any], Xs: ListXd, is_train: bool) -> tuple[Ragged,
     ops = model.ops
 
     def backprop(dY: Ragged) -> ListXd:
+        check_gradient_kind(model, dY, Ragged, "a Ragged")
         return ops.unflatten(dY.dataXd, dY.lengths)
 
     flat: Any = ops.flatten(Xs)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from .. import compat
+from .._arrays import is_xp_array
 from .._described import described
 from .._interop import assert_pytorch_installed
 from ..backends import Ops
@@ -14,7 +15,7 @@ from ..errors import InputError
 from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import NI, NO, Floats1d, Floats2d, Padded
-from ._checks import wrong_type
+from ._checks import check_gradient_kind, wrong_gradient, wrong_type
 from ._dense import Initializer, infer_widths
 from .dropout import draw_mask
 from .noop import noop
@@ -81,7 +82,10 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> tuple[P
     weights: Any = model.get_param("LSTM")
     HC0: Any = model.get_param("HC0")
     nI, nO = model.get_dim("nI"), model.get_dim("nO")
-    steps, sequences, width = Xp.data.shape
+    try:
+        steps, sequences, width = Xp.data.shape
+    except (ValueError, AttributeError):
+        raise wrong_type(model, "a Padded with data (steps, sequences, width)", Xp) from None
     if width != nI and Xp.data.size:
         raise InputError(f"layer {model.name!r} takes sequences of width {nI} (nI), got {described(Xp)}")
     rate = model.attrs["dropout_rate"] or 0.0
@@ -95,7 +99,10 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> tuple[P
     else:
         Y = ops.lstm_forward_inference(params, HC0[0], HC0[1], X, Xp.size_at_t)
 
-    def backprop(dYp: Padded) -> Padded:
+    def backprop(dYp: Any) -> Padded:
+        check_gradient_kind(model, dYp, Padded, "a Padded")
+        if not is_xp_array(dYp.data) or (dYp.data.size and dYp.data.shape != (steps, sequences, nO)):
+            raise wrong_gradient(model, f"a Padded with data {(steps, sequences, nO)}", dYp)
         # Without training the forward pass has kept nothing.
         kept = state or ops.lstm_forward_training(params, HC0[0], HC0[1], X, Xp.size_at_t)[1]
         dY = dYp.data[inside] if dYp.data.size else ops.alloc2f(0, nO, dtype=_float_name(weights))

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..types import NI, NO
-from ._checks import check_layers, wrong_type
+from ._checks import check_layers, gradients_of_parts, wrong_type
 
 A = TypeVar("A", default=Any)
 B = TypeVar("B", default=Any)
@@ -30,7 +30,8 @@ def forward(
     pairs = [model.layers[0](X, is_train) for X in Xs]
 
     def backprop(dYs: list[Any]) -> list[Any]:
-        return [callback(dY) for (_, callback), dY in zip(pairs, dYs, strict=True)]
+        given = gradients_of_parts(model, dYs, len(pairs))
+        return [callback(dY) for (_, callback), dY in zip(pairs, given, strict=True)]
 
     return [Y for Y, _ in pairs], backprop
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model import Model
 from ..types import Array2d, ListXd, N, Ragged
-from ._checks import wrong_type
+from ._checks import check_gradient_kind, wrong_type
 
 
 def ragged2list() -> Model[Ragged, list[Array2d], N, N]:
@@ -23,6 +23,7 @@ def forward(model: Model[Any, Any], Xr: Ragged, is_train: bool) -> tuple[ListXd,
     lengths, data = Xr.lengths, Xr.dataXd
 
     def backprop(dYs: ListXd) -> Ragged:
+        check_gradient_kind(model, dYs, (list, tuple), "a list of arrays")
         dX: Any = ops.flatten(dYs) if len(dYs) else ops.alloc(data.shape, dtype=data.dtype)
         return Ragged(dX, lengths)
 

@@ -9,7 +9,7 @@ from typing import Any, overload
 from typing_extensions import TypeVar
 
 from ..model import Model
-from ._checks import check_layers
+from ._checks import check_layers, gradients_of_parts
 from ._sums import added
 
 A = TypeVar("A", default=Any)
@@ -45,7 +45,8 @@ def tuplify_forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any
     pairs = [layer(X, is_train=is_train) for layer in model.layers]
 
     def backprop(dYs: tuple[Any, ...]) -> Any:
-        gradients = (callback(dY) for (_, callback), dY in zip(pairs, dYs, strict=True))
+        given = gradients_of_parts(model, dYs, len(pairs))
+        gradients = (callback(dY) for (_, callback), dY in zip(pairs, given, strict=True))
         return reduce(lambda dX, more: added(name, ops, dX, more), gradients)
 
     return tuple(Y for Y, _ in pairs), backprop

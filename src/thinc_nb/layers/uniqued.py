@@ -10,7 +10,7 @@ from .._described import described
 from ..errors import InputIndexError
 from ..model import Model
 from ..types import NI, NO, Floats2d, Ints2d
-from ._checks import check_layers, wrong_type
+from ._checks import check_gradient, check_layers, wrong_type
 from ._sequences import take_over_dims
 
 
@@ -41,7 +41,10 @@ def forward(model: Model[Ints2d, Floats2d], X: Ints2d, is_train: bool) -> tuple[
     _, first, inverse, counts = ops.xp.unique(X[:, column], return_index=True, return_inverse=True, return_counts=True)
     Y_uniq, callback = layer(ops.as_contig(X[first]), is_train)
 
+    Y = ops.as_contig(Y_uniq[inverse])
+
     def backprop(dY: Floats2d) -> Ints2d:
+        check_gradient(model, dY, Y)
         d_uniq = ops.alloc((len(first), *dY.shape[1:]), dtype=dY.dtype)
         ops.scatter_add(d_uniq, inverse, dY)
         dX_uniq: Any = callback(d_uniq)
@@ -50,7 +53,7 @@ def forward(model: Model[Ints2d, Floats2d], X: Ints2d, is_train: bool) -> tuple[
         dX: Ints2d = shares.astype(dX_uniq.dtype, copy=False)[inverse]
         return dX
 
-    return ops.as_contig(Y_uniq[inverse]), backprop
+    return Y, backprop
 
 
 def init(model: Model[Ints2d, Floats2d], X: Ints2d | None = None, Y: Floats2d | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, ListXd, Padded, Ragged
-from ._checks import check_layers, wrong_type
+from ._checks import check_gradient_kind, check_layers, wrong_type
 from ._sequences import as_array, lengths_of, take_over_dims, wrapper_dims
 from ._typing import AnySeq, ArrT, ArrU
 
@@ -39,9 +39,9 @@ def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Cal
     """Flatten, run, unflatten."""
     layer = model.layers[0]
     if isinstance(X, Ragged):
-        return _ragged(layer, X, is_train)
+        return _ragged(model, X, is_train)
     if isinstance(X, Padded):
-        return _padded(layer, X, is_train)
+        return _padded(model, X, is_train)
     if is_xp_array(X):
         return layer(X, is_train)
     if isinstance(X, (list, tuple)):
@@ -65,19 +65,21 @@ def _list(model: Model[Any, Any], Xs: Any, is_train: bool) -> tuple[ListXd, Call
     return ops.unflatten(Y, lengths, pad=pad), backprop
 
 
-def _ragged(layer: Model[Any, Any], X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
-    Y, callback = layer(X.dataXd, is_train)
+def _ragged(model: Model[Any, Any], X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
+    Y, callback = model.layers[0](X.dataXd, is_train)
 
     def backprop(dY: Ragged) -> Ragged:
+        check_gradient_kind(model, dY, Ragged, "a Ragged")
         return Ragged(callback(dY.dataXd), dY.lengths)
 
     return Ragged(Y, X.lengths), backprop
 
 
-def _padded(layer: Model[Any, Any], X: Padded, is_train: bool) -> tuple[Padded, Callable[[Padded], Padded]]:
-    Y, callback = layer(X.data, is_train)
+def _padded(model: Model[Any, Any], X: Padded, is_train: bool) -> tuple[Padded, Callable[[Padded], Padded]]:
+    Y, callback = model.layers[0](X.data, is_train)
 
     def backprop(dY: Padded) -> Padded:
+        check_gradient_kind(model, dY, Padded, "a Padded")
         return Padded(callback(dY.data), dY.size_at_t, dY.lengths, dY.indices)
 
     return Padded(Y, X.size_at_t, X.lengths, X.indices), backprop

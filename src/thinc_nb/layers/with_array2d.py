@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, Padded, Ragged
-from ._checks import check_layers, wrong_type
+from ._checks import check_gradient_kind, check_layers, wrong_type
 from ._sequences import as_array, take_over_dims, wrapper_dims
 from ._typing import AnySeq, ArrT, ArrU
 from .with_array import forward as forward_array
@@ -35,29 +35,31 @@ def with_array2d(layer: Model[ArrT, ArrU, NI, NO], pad: int = 0) -> OverSeq[ArrT
 def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """Flatten to two dimensions, run, unflatten."""
     if isinstance(X, Ragged):
-        return _ragged(model.layers[0], X, is_train)
+        return _ragged(model, X, is_train)
     if isinstance(X, Padded):
-        return _padded(model.layers[0], X, is_train)
+        return _padded(model, X, is_train)
     if not is_xp_array(X) and not isinstance(X, (list, tuple)):
         raise wrong_type(model, "a list of arrays, Ragged, Padded, or an array", X)
     return forward_array(model, X, is_train)
 
 
-def _ragged(layer: Model[Any, Any], X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
-    Y, callback = layer(X.data, is_train)
+def _ragged(model: Model[Any, Any], X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
+    Y, callback = model.layers[0](X.data, is_train)
     shape = X.dataXd.shape
 
     def backprop(dY: Ragged) -> Ragged:
+        check_gradient_kind(model, dY, Ragged, "a Ragged")
         return Ragged(callback(dY.data).reshape(shape), dY.lengths)
 
     return Ragged(Y, X.lengths), backprop
 
 
-def _padded(layer: Model[Any, Any], X: Padded, is_train: bool) -> tuple[Padded, Callable[[Padded], Padded]]:
-    Y, callback = layer(_rows(X.data), is_train)
+def _padded(model: Model[Any, Any], X: Padded, is_train: bool) -> tuple[Padded, Callable[[Padded], Padded]]:
+    Y, callback = model.layers[0](_rows(X.data), is_train)
     steps, sequences = X.data.shape[:2]
 
     def backprop(dY: Padded) -> Padded:
+        check_gradient_kind(model, dY, Padded, "a Padded")
         return Padded(callback(_rows(dY.data)).reshape(X.data.shape), dY.size_at_t, dY.lengths, dY.indices)
 
     return Padded(Y.reshape((steps, sequences, Y.shape[1])), X.size_at_t, X.lengths, X.indices), backprop

@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..types import ListXd
-from ._checks import check_layers
+from ._checks import check_gradient_kind, check_layers
 from ._sequences import lengths_of
 from ._typing import ArrT
 
@@ -33,6 +33,7 @@ def forward(
     Y, callback = model.layers[0](list(chained.from_iterable(Xnest)), is_train)
 
     def backprop(dYs: ListXd) -> list[Any]:
+        check_gradient_kind(model, dYs, (list, tuple), "a list of arrays")
         dX = callback(ops.flatten(dYs) if len(dYs) else Y[:0])
         parts, end = [], 0
         for length in lengths.tolist():

@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 from .._described import described
 from ..errors import InputIndexError
 from ..model import Model
-from ._checks import check_layers
+from ._checks import check_layers, wrong_gradient
 
 if TYPE_CHECKING:
     from ..model import AtItem
@@ -37,7 +37,9 @@ def forward(
         raise InputIndexError(f"layer {model.name!r} takes a tuple with an item {idx}, got {described(items)}")
     Y, callback = model.layers[0](items[idx], is_train)
 
-    def backprop(d_items: tuple[Any, ...]) -> tuple[Any, ...]:
+    def backprop(d_items: Any) -> tuple[Any, ...]:
+        if not isinstance(d_items, (tuple, list)) or not -len(d_items) <= idx < len(d_items):
+            raise wrong_gradient(model, f"a tuple with an item {idx}", d_items)
         return _replaced(d_items, idx, callback(d_items[idx]))
 
     return _replaced(items, idx, Y), backprop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
 from ..types import NI, NO, Floats3d, List2d, Padded, Ragged
-from ._checks import check_layers, wrong_type
+from ._checks import check_gradient_kind, check_layers, wrong_type
 from ._sequences import as_list, from_list, wrapper_dims
 from ._typing import AnySeq
 
@@ -37,6 +37,7 @@ def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Cal
     Yp, callback = model.layers[0](_to_padded(model, X), is_train)
 
     def backprop(dY: Any) -> Any:
+        check_gradient_kind(model, dY, Sized, "a Padded, Ragged or list of arrays")
         # Without sequences the gradient has no width, but the output has.
         dYp = _to_padded(model, dY) if len(dY) else Yp
         return _from_padded(ops, callback(dYp), X)

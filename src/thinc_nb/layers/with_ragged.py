@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
 from ..types import NI, NO, ArrayXd, ListXd, Padded, Ragged
-from ._checks import check_layers, wrong_type
+from ._checks import check_gradient_kind, check_layers, wrong_type
 from ._sequences import as_list, from_list, lengths_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def forward(
     Yr, callback = model.layers[0](_to_ragged(model, X), is_train)
 
     def backprop(dY: Any) -> Any:
+        check_gradient_kind(model, dY, Sized, "a Ragged, Padded or list of arrays")
         # Without sequences the gradient has no width, but the output has.
         dYr = _to_ragged(model, dY) if len(dY) else Yr
         return _from_ragged(ops, callback(dYr), X)

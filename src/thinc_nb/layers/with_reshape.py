@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, Array2d, ArrayXd, Floats2d, Floats3d, Floats4d
-from ._checks import check_layers, wrong_type
+from ._checks import check_layers, wrong_gradient, wrong_type
 from ._sequences import take_over_dims
 from ._typing import ArrT
 
@@ -37,7 +37,9 @@ def forward(model: Model[Any, Any], X: ArrayXd, is_train: bool) -> tuple[ArrayXd
         raise wrong_type(model, "an array of at least 2 dimensions", X)
     Y, callback = model.layers[0](_rows(X), is_train)
 
-    def backprop(dY: ArrayXd) -> ArrayXd:
+    def backprop(dY: Any) -> ArrayXd:
+        if not is_xp_array(dY) or dY.ndim == 0:
+            raise wrong_gradient(model, f"an array {(*X.shape[:-1], Y.shape[-1])}", dY)
         dX: ArrayXd = callback(_rows(dY))
         return dX.reshape(X.shape)
 
