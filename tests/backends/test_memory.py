@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import pickle
 import sys
@@ -10,10 +11,10 @@ import threading
 import numpy as np
 import pytest
 
-from thinc_nb.backends import NumpyOps
-from thinc_nb.backends._memory import SMALLEST, Pool, empty
+from thinc_nb.backends import NumpyOps, _memory
+from thinc_nb.backends._memory import SMALLEST, Pool, _Block, empty
 
-FLOAT = np.dtype("float32")
+FLOAT, BYTE = np.dtype("float32"), np.dtype("uint8")
 
 
 def test_small_arrays_are_numpy_s_own():
@@ -71,13 +72,62 @@ def test_no_more_is_held_than_allowed():
     assert pool.held == 0
 
 
+def blocks_of(size: int) -> int:
+    return sum(type(thing) is _Block and len(thing) == size for thing in gc.get_objects())
+
+
+def test_half_comes_back_by_itself_and_the_rest_as_far_as_there_is_room():
+    size, pool = 1 << 18, Pool(largest_held=1 << 20)
+    arrays = [empty((size,), BYTE, pool) for _ in range(10)]
+    for held in [size, 2 * size, 3 * size, 4 * size, *[4 * size] * 6]:
+        del arrays[0]
+        assert pool.held == held
+
+
+def test_memory_that_is_given_back_to_the_system_is_gone_at_once():
+    size, pool = (1 << 18) + (1 << 15), Pool(largest_held=1 << 20)
+    before = blocks_of(size)
+    gc.disable()
+    try:
+        for _ in range(2):
+            arrays = [empty((size,), BYTE, pool) for _ in range(10)]
+            assert blocks_of(size) == before + 10
+            del arrays
+            assert 0 < blocks_of(size) - before <= 3
+            pool.clear()
+            assert pool.held == 0
+            assert blocks_of(size) == before
+    finally:
+        gc.enable()
+
+
+def test_an_array_in_a_cycle_keeps_its_memory_until_the_cycle_is_collected():
+    pool = Pool()
+    cycle: list[object] = [empty((SMALLEST,), BYTE, pool)]
+    cycle.append(cycle)
+    gc.collect()
+    assert pool.held == 0
+    del cycle
+    gc.collect()
+    assert pool.held == SMALLEST
+
+
+def test_sizes_are_not_remembered_for_ever(monkeypatch):
+    monkeypatch.setattr(_memory, "MOST_KNOWN", 10)
+    pool = Pool()
+    for size in range(SMALLEST, SMALLEST + 100):
+        empty((size,), BYTE, pool)
+    assert len(pool._known) <= 10
+    assert pool.held < 3 * SMALLEST
+
+
 def test_threads_never_get_the_same_memory():
     pool = Pool()
     wrong = []
 
     def work(mark: int) -> None:
-        for _ in range(300):
-            array = empty((200, 100), FLOAT, pool)
+        for rows in range(300):
+            array = empty((200 + rows % 3 * 100, 100), FLOAT, pool)
             array.fill(mark)
             if not (array == mark).all():
                 wrong.append(mark)

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from .._arrays import is_xp_array, to_cpu
 from ..errors import InputError, LengthsError
@@ -55,10 +56,14 @@ class OpsBase:
         """out = a @ b.T, of C-contiguous matrices of one precision."""
         self._matmul(a, b.T, out)
 
+    def _is_ready(self, X: Any) -> bool:
+        """Whether a kernel in float32 can take X as it is. False for some that `_reals` would give back, too."""
+        return type(X) is ndarray and X.dtype is SINGLE and X.flags.c_contiguous and self.xp is np
+
     def _reals(self, what: str, X: Any, ndim: int | None = None) -> Any:
         """X as a C-contiguous float32 or float64 array; `what` names operation and argument in errors."""
         # Nearly always it is one, and a small operation takes no longer than the steps below.
-        if type(X) is np.ndarray and (ndim is None or X.ndim == ndim) and X.flags.c_contiguous and self.xp is np:
+        if type(X) is ndarray and (ndim is None or X.ndim == ndim) and X.flags.c_contiguous and self.xp is np:
             dtype = X.dtype
             if dtype is SINGLE or dtype is DOUBLE or dtype in FLOATS:
                 return X
@@ -102,9 +107,9 @@ class OpsBase:
 
     def _same_dtype(self, *arrays: Any) -> tuple[Any, ...]:
         """Arrays of one precision, the highest among them: a kernel is compiled for one."""
-        char = arrays[0].dtype.char
+        dtype = arrays[0].dtype
         for array in arrays:
-            if array.dtype.char != char:
+            if array.dtype is not dtype and array.dtype.char != dtype.char:
                 break
         else:
             return arrays
@@ -114,9 +119,12 @@ class OpsBase:
         """kernel(X), element by element; into X itself if `inplace`."""
         if inplace:
             check_overwritable(what, X)
-        x = self._reals(what + ": X", X)
-        out: FloatsXdT = x if inplace else self._empty(x.shape, x.dtype)
-        kernel(out.reshape(-1), x.reshape(-1), *scalars)
+        x: Any = X
+        if not self._is_ready(x):
+            x = self._reals(what + ": X", X)
+        out = x if inplace else self._empty(x.shape, x.dtype)
+        # Of contiguous arrays these are views, and sooner made than by `reshape`.
+        kernel.run(out.ravel(), x.ravel(), *scalars)
         return self._given(X, out) if inplace else out
 
     def _map_backward(
@@ -131,14 +139,16 @@ class OpsBase:
         """dX = kernel(dY, inputs…), element by element; into dY itself if `inplace`. All have one shape."""
         if inplace:
             check_overwritable(what, dY)
-        arrays: tuple[Any, ...] = (self._reals(what + ": dY", dY), *[self._reals(what + ": input", X) for X in inputs])
+        arrays: tuple[Any, ...] = dY, *inputs
+        if not all(map(self._is_ready, arrays)):
+            arrays = (self._reals(what + ": dY", dY), *[self._reals(what + ": input", X) for X in inputs])
+            arrays = self._same_dtype(*arrays)
         shape = arrays[0].shape
-        for array in arrays:
+        for array in arrays[1:]:
             if array.shape != shape:
                 raise ValueError(f"{what}: dY and the input must have one shape, got {shape} and {array.shape}")
-        arrays = self._same_dtype(*arrays)
-        out: FloatsXdT = arrays[0] if inplace else self._empty(shape, arrays[0].dtype)
-        kernel(out.reshape(-1), *[array.reshape(-1) for array in arrays], *scalars)
+        out = arrays[0] if inplace else self._empty(shape, arrays[0].dtype)
+        kernel.run(out.ravel(), *[array.ravel() for array in arrays], *scalars)
         return self._given(dY, out) if inplace else out
 
     def _given(self, given: ArrayT, result: Any) -> ArrayT:

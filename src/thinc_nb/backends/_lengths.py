@@ -43,7 +43,7 @@ class LengthOps(OpsBase):
         sizes: Any = lengths
         # The usual case without the conversion's checks: they take as long as the reductions of a small batch.
         if isinstance(sizes, self.xp.ndarray) and sizes.ndim == 1 and sizes.dtype.char in "ilq":
-            sizes = self.xp.ascontiguousarray(sizes, dtype="int64")
+            sizes = sizes.astype(INT64, order="C", copy=False)
         else:
             sizes = self._ints(f"{what}: lengths", lengths, 1, "int64")
         if sequences is not None and len(sizes) != sequences:
@@ -52,9 +52,9 @@ class LengthOps(OpsBase):
             if rows:
                 check_lengths(what, sizes, rows)
             return sizes, self.xp.zeros(1, dtype="int64")
-        offsets = self.xp.empty(len(sizes) + 1, dtype="int64")
-        facts = self.xp.empty((1, 3), dtype="int64")
-        kernels.sequence_offsets(facts, offsets, sizes)
+        offsets = self.xp.empty(len(sizes) + 1, INT64)
+        facts = self.xp.empty((1, 3), INT64)
+        kernels.sequence_offsets.run(facts, offsets, sizes)
         lowest, highest, total = facts.tolist()[0]
         if highest * len(sizes) >= 2**62:
             # Their sum may have wrapped around.

@@ -31,11 +31,12 @@ class ActivationOps(OpsBase):
 
     def relu_k(self, X: FloatsXdT, n: float = 6.0, inplace: bool = False) -> FloatsXdT:
         """X between 0 and n. Source: Krizhevsky, 2010."""
-        return self.clipped_linear(X, max_val=n, inplace=inplace)
+        return self._map("relu_k", kernels.clipped_linear, X, 1.0, 0.0, 0.0, n, inplace=inplace)
 
     def backprop_relu_k(self, dY: FloatsXdT, X: FloatsXdT, n: float = 6.0, inplace: bool = False) -> FloatsXdT:
         """dY where 0 < X < n, otherwise 0."""
-        return self.backprop_clipped_linear(dY, X, max_val=n, inplace=inplace)
+        kernel = kernels.backprop_clipped_linear
+        return self._map_backward("backprop_relu_k", kernel, dY, X, scalars=(1.0, 0.0, n), inplace=inplace)
 
     def clipped_linear(
         self,
@@ -70,19 +71,21 @@ class ActivationOps(OpsBase):
 
     def hard_sigmoid(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """0.2 X + 0.5 between 0 and 1. Source: Courbariaux, Bengio & David, 2015."""
-        return self.clipped_linear(X, slope=0.2, offset=0.5, inplace=inplace)
+        return self._map("hard_sigmoid", kernels.clipped_linear, X, 0.2, 0.5, 0.0, 1.0, inplace=inplace)
 
     def backprop_hard_sigmoid(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """0.2 dY where -2.5 < X < 2.5, otherwise 0."""
-        return self.backprop_clipped_linear(dY, X, slope=0.2, offset=0.5, inplace=inplace)
+        kernel = kernels.backprop_clipped_linear
+        return self._map_backward("backprop_hard_sigmoid", kernel, dY, X, scalars=(0.2, -2.5, 2.5), inplace=inplace)
 
     def hard_tanh(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """X between -1 and 1. Source: Collobert, 2004."""
-        return self.clipped_linear(X, min_val=-1.0, inplace=inplace)
+        return self._map("hard_tanh", kernels.clipped_linear, X, 1.0, 0.0, -1.0, 1.0, inplace=inplace)
 
     def backprop_hard_tanh(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """dY where -1 < X < 1, otherwise 0."""
-        return self.backprop_clipped_linear(dY, X, min_val=-1.0, inplace=inplace)
+        kernel = kernels.backprop_clipped_linear
+        return self._map_backward("backprop_hard_tanh", kernel, dY, X, scalars=(1.0, -1.0, 1.0), inplace=inplace)
 
     def hard_swish(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """X * hard_sigmoid(X)."""

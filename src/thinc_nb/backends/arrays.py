@@ -30,6 +30,7 @@ from ..types import (
 from ._base import OpsBase, check_integer, described
 
 DType: TypeAlias = DTypes | np.dtype[Any] | None
+COMMON = {name: np.dtype(name) for name in ("float32", "float64", "int32", "int64")}
 
 
 class ArrayOps(OpsBase):
@@ -42,8 +43,13 @@ class ArrayOps(OpsBase):
         # A tuple by its type: to ask an abstract class takes longer than all the rest.
         plain = type(shape) is tuple
         sides: Any = shape if plain else tuple(shape) if isinstance(shape, Sequence) else (shape,)
-        new = self._zeros if zeros else self._empty
-        return new(tuple([check_integer("alloc: shape", side, 0, sys.maxsize) for side in sides]), np.dtype(dtype))
+        for side in sides:
+            if type(side) is not int or not 0 <= side <= sys.maxsize:
+                sides = tuple([check_integer("alloc: shape", side, 0, sys.maxsize) for side in sides])
+                break
+        named: Any = dtype
+        kind = (COMMON.get(named) if type(named) is str else None) or np.dtype(dtype)
+        return self._zeros(sides, kind) if zeros else self._empty(sides, kind)
 
     def alloc_f(self, shape: Shape, *, dtype: DTypesFloat | None = "float32", zeros: bool = True) -> Any:
         """`alloc` for floats."""

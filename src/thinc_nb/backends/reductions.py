@@ -7,7 +7,7 @@ from typing import Any
 from ..kernels import reduce as kernels
 from ..types import ArrayT, Floats2d, Ints1d, Ints2d
 from ._base import described
-from ._lengths import LengthOps
+from ._lengths import INT32, LengthOps
 
 
 class ReductionOps(LengthOps):
@@ -24,7 +24,7 @@ class ReductionOps(LengthOps):
         """
         rows = self._array_of_rows("reduce_first: X", X)
         _, offsets = self._offsets("reduce_first", lengths, len(rows), shortest=1)
-        return rows[offsets[:-1]], offsets.astype("int32")
+        return rows.take(offsets[:-1], axis=0), offsets.astype(INT32)
 
     def backprop_reduce_first(self, d_firsts: ArrayT, starts_ends: Ints1d) -> ArrayT:
         """d_firsts (sequences, …) in the first row of each sequence, zeros elsewhere: (end of the last, …).
@@ -56,7 +56,7 @@ class ReductionOps(LengthOps):
         rows = self._array_of_rows("reduce_last: X", X)
         _, offsets = self._offsets("reduce_last", lengths, len(rows), shortest=1)
         lasts = offsets[1:] - 1
-        return rows[lasts], lasts
+        return rows.take(lasts, axis=0), lasts
 
     def backprop_reduce_last(self, d_lasts: ArrayT, lasts: Ints1d) -> ArrayT:
         """d_lasts (sequences, …) in the last row of each sequence, zeros elsewhere: (last row + 1, …).

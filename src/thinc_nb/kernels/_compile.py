@@ -24,6 +24,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias
 
 import numpy as np
+from numpy import ndarray
 
 from . import _threads
 from ._words import Precision
@@ -58,7 +59,7 @@ class Kernel(Generic[P]):
         kinds = [kind for _, kind in self.annotations]
         if not all(isinstance(kind, str) for kind in kinds):
             raise TypeError(f"{self.name}: annotations must be strings: from __future__ import annotations")
-        self._scalars = tuple(place for place, kind in enumerate(kinds) if kind == "float")
+        self.scalars = tuple(place for place, kind in enumerate(kinds) if kind == "float")
         self._decides = next((place for place, kind in enumerate(kinds) if kind.startswith("Reals")), 0)
         self.counter = next((place for place, kind in enumerate(kinds) if kind == "Start"), None)
         # What says how much work there is. Of a table a few rows are read, however large it is.
@@ -94,14 +95,16 @@ class Kernel(Generic[P]):
             decides = values[self._decides]
             dtype = decides.dtype
             # Dtypes are nearly always these very objects, and asking one for its letter takes longer.
-            double = dtype is DOUBLE or (dtype is not SINGLE and dtype.char == "d")
-            if self._scalars:
-                values = self._in_precision(values, np.float64 if double else np.float32)
-            if type(decides) is not np.ndarray and not isinstance(decides, np.ndarray):
+            double = dtype is not SINGLE and (dtype is DOUBLE or dtype.char == "d")
+            if type(decides) is not ndarray and not isinstance(decides, ndarray):
                 from ._launch import launch
 
-                launch(self, "f64" if double else "f32", values)
+                launch(self, "f64" if double else "f32", self._with(np.float64 if double else np.float32, values))
                 return
+            for place in self.scalars:
+                if type(values[place]) is not float:
+                    values = self._with(float, values)
+                    break
             loop = self._double if double else self._single
             if loop is None:
                 loop = self.cpu("f64" if double else "f32")
@@ -129,11 +132,11 @@ class Kernel(Generic[P]):
                     self._single = loop
         return loop
 
-    def _in_precision(self, values: tuple[Any, ...], real: Any) -> tuple[Any, ...]:
+    def _with(self, real: Callable[[float], Any], values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments with those annotated `float` as another type."""
         converted = list(values)
-        for place in self._scalars:
-            value = converted[place]
-            converted[place] = real(value if type(value) is float else float(value))
+        for place in self.scalars:
+            converted[place] = real(float(converted[place]))
         return tuple(converted)
 
 

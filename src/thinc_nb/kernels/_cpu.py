@@ -40,6 +40,11 @@ def share(board: int, stop: int, args: tuple[Any, ...]) -> int:
     return 0
 
 
+def in_precision(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Stands in the loops below for what `make_in_precision` makes."""
+    return args
+
+
 @intrinsic
 def prefer_widest_vectors(typing_context: Any) -> Any:
     """Let LLVM use all 512 bits of a register where it would stop at 256.
@@ -71,6 +76,26 @@ def align_stack(typing_context: Any) -> Any:
     return types.void(), generate
 
 
+def make_in_precision(kernel: Kernel[...], precision: Precision) -> Any:
+    """Floats among the arguments, which come as Python has them, in the precision of the kernel: a conversion here."""
+    real = types.float64 if precision == "f64" else types.float32
+
+    @intrinsic
+    def in_precision(typing_context: Any, args: Any) -> Any:
+        converted = tuple(real if place in kernel.scalars else kind for place, kind in enumerate(args))
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            items = [
+                context.cast(builder, builder.extract_value(values[0], place), *kinds)
+                for place, kinds in enumerate(zip(args, converted, strict=True))
+            ]
+            return context.make_tuple(builder, signature.return_type, items)
+
+        return types.Tuple(converted)(args), generate
+
+    return in_precision
+
+
 # The first argument is the address of a board, or what is not positive: minus the first item, for a part of the work.
 # A loop returns 1 if there would have been work for other threads.
 
@@ -83,9 +108,10 @@ def over_items(board: int, stop: int, *args: Any) -> int:
         alone = share(board, stop, args)
         if alone < 0:
             return 0
+    values = in_precision(args)
     # From 0: numba then knows that the index is never negative, and LLVM vectorises (5 times, measured).
     for i in range(stop):
-        body(i, *args)
+        body(i, *values)
     return alone
 
 
@@ -96,8 +122,9 @@ def over_rows(board: int, stop: int, *args: Any) -> int:
         alone, start = share(board, stop, args), 0
         if alone < 0:
             return 0
+    values = in_precision(args)
     for r in range(start, stop):
-        body(r, *args)
+        body(r, *values)
     return alone
 
 
@@ -108,8 +135,9 @@ def over_blocks(board: int, stop: int, *args: Any) -> int:
         alone, start = share(board, stop, args), 0
         if alone < 0:
             return 0
+    values = in_precision(args)
     for block in range(start // BLOCK_ROWS, (stop + BLOCK_ROWS - 1) // BLOCK_ROWS):
-        body(block, block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, stop), *args)
+        body(block, block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, stop), *values)
     return alone
 
 
@@ -132,7 +160,9 @@ def compile_loop(kernel: Kernel[...], precision: Precision, name: str) -> Any:
     inner = njit(forceinline=True, **options)(bind(kernel.body))
     step = CACHE_LINE if kernel.by_item else kernel.cpu_rows
     share = make_share(kernel, step) if kernel.divisible else keep
-    loop = bind(LOOPS[kernel.shape], name=name, body=inner, share=share, BLOCK_ROWS=kernel.cpu_rows)
+    converted = make_in_precision(kernel, precision)
+    meanings = {"body": inner, "share": share, "in_precision": converted, "BLOCK_ROWS": kernel.cpu_rows}
+    loop = bind(LOOPS[kernel.shape], name=name, **meanings)
     dispatcher = njit(nogil=True, **options)(loop)
     KernelCache.attach(dispatcher, name)
     return dispatcher
