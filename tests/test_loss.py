@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from thinc_nb import loss
+from thinc_nb.errors import InputError
 from thinc_nb.loss import (
     CategoricalCrossentropy,
     CosineDistance,
@@ -301,3 +302,60 @@ def test_versions_know_more_and_more(version: str, name: str) -> None:
 def test_distances_are_configured() -> None:
     assert loss.configure_L2Distance(normalize=False).normalize is False
     assert loss.configure_CosineDistance(ignore_zeros=True).ignore_zeros is True
+
+
+NO_TRUTHS = [
+    (None, InputError, "truths must be an array or list of classes, one for each guess, got None"),
+    (3, InputError, "got an int"),
+    ({0, 1}, InputError, "got a set"),
+    ({0: 1}, InputError, "got a dict"),
+    ([1.0, 0.0], InputError, "truths must be all integers or all names, got float"),
+    ([1, "a"], InputError, "truths must be all integers or all names, got int, str"),
+    (np.array([1.0, 0.0]), IndexError, r"class numbers must be integers, got float64 \(2,\)"),
+    (np.array([1, None], dtype=object), IndexError, "class numbers must be integers, got object"),
+    (np.array(1), ValueError, r"mismatched shapes: \(2, 3\) vs \(\)"),
+    (np.array([[1], [0]]), ValueError, r"mismatched shapes: \(2, 3\) vs \(2, 1\)"),
+]
+
+
+@pytest.mark.parametrize(("truths", "kind", "said"), NO_TRUTHS)
+def test_what_are_no_truths_is_said(truths: Any, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said):
+        CategoricalCrossentropy()(G.copy(), truths)
+    if not isinstance(truths, np.ndarray):
+        with pytest.raises(kind, match=said):
+            SequenceCategoricalCrossentropy()([G.copy(), G.copy()], [truths, truths])
+
+
+@pytest.mark.parametrize("func", [CategoricalCrossentropy(), L2Distance(), CosineDistance()])
+@pytest.mark.parametrize(
+    ("guesses", "shown"), [(None, "None"), (G.tolist(), "a list of 2"), ((G, None), "a tuple of 2")]
+)
+def test_guesses_are_arrays(func: Any, guesses: Any, shown: str) -> None:
+    with pytest.raises(InputError, match=f"Cannot calculate .*: guesses must be an array, got {shown}"):
+        func(guesses, G)
+
+
+@pytest.mark.parametrize("func", [L2Distance(), CosineDistance()])
+def test_truths_of_a_distance_are_arrays(func: Any) -> None:
+    with pytest.raises(InputError, match=r"Cannot calculate .*: truths must be an array, got a list of 2"):
+        func(G, G.tolist())
+
+
+def test_sequences_are_lists() -> None:
+    with pytest.raises(TypeError, match="guesses must be a list with one item for each sequence, got None"):
+        SequenceCategoricalCrossentropy()(None, [])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("func", "truths", "grad"),
+    [
+        (CategoricalCrossentropy(), [1, 0], [[0, 0, 0], [-1 / 2, 1 / 2, 0]]),
+        (L2Distance(), np.array([[0, 1, 1], [0, 1, 2]]), [[0, 0, -1 / 2], [0, 0, -1]]),
+    ],
+)
+def test_integer_guesses_have_a_float64_gradient(func: Any, truths: Any, grad: Any) -> None:
+    guesses = np.array([[0, 1, 0], [0, 1, 0]])
+    found, _ = func(guesses, truths)
+    assert found.dtype == "float64"  # observed
+    np.testing.assert_array_equal(found, grad)

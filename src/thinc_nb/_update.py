@@ -108,6 +108,8 @@ def clip_gradients(model: Model[Any, Any], max_norm: float) -> float:
     Returns the norm before. Gradients whose norm is not finite are left alone, and so are those of models of other
     frameworks. ValueError if `max_norm` is not above 0.
     """
+    if not hasattr(max_norm, "__float__"):
+        raise TypeError(f"max_norm must be a number above 0, got {type(max_norm).__name__} {max_norm!r}")
     if not max_norm > 0.0:
         raise ValueError(f"max_norm must be above 0, got {max_norm}")
     grads = [

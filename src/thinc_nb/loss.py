@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet, Sized
 from typing import Any, Generic, TypeAlias
 
 import numpy as np
 from typing_extensions import TypeVar
 
+from ._described import described
+from .errors import InputError
 from .types import Floats2d, FloatsXd, Ints1d, get_array_module, is_xp_array
 from .util import to_categorical
 
@@ -89,12 +91,14 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
         return d_truth, _sum_of_squares(d_truth)
 
     def get_grad(self, guesses: Floats2d, truths: Truths) -> Floats2d:
-        """Return the gradient, in the shape and dtype of the guesses.
+        """Return the gradient, in the shape and dtype of the guesses; of integers in float64.
 
-        ValueError if shapes do not match, guesses or truths are not within 0 and 1, or names are needed and were not
-        given; KeyError for a name that is not one of them, IndexError for a class number that is too high.
+        InputError (a TypeError and a ValueError) for what is no array, or no list of one kind of classes. ValueError if
+        shapes do not match, guesses or truths are not within 0 and 1, or names are needed and were not given; KeyError
+        for a name that is not one of them, IndexError for a class number that is too high, or no integer.
         """
         target, mask = self.convert_truths(truths, guesses)
+        guesses = _as_floats(guesses)
         if guesses.shape != target.shape:
             raise ValueError(
                 f"Cannot calculate CategoricalCrossentropy loss: mismatched shapes: {guesses.shape} vs {target.shape}."
@@ -117,12 +121,14 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
 
     def convert_truths(self, truths: Truths, guesses: Floats2d) -> tuple[Floats2d, Floats2d]:
         """Return the truths as rows like the guesses, and a mask of the same shape: 1, or 0 where nothing is known."""
+        _check_array("CategoricalCrossentropy loss", "guesses", guesses)
+        guesses = _as_floats(guesses)
         xp = get_array_module(guesses)
-        n_classes = guesses.shape[-1]
+        n_classes = guesses.shape[-1] if guesses.ndim else 1
         mask = xp.ones(guesses.shape, dtype=guesses.dtype)
         names: list[str | None] | None = None
         if not is_xp_array(truths):
-            truths, names = self._numbers(list(truths))
+            truths, names = self._numbers(_listed(truths))
         classes: Any = xp.asarray(truths)
         if classes.ndim != 1:
             if self.label_smoothing:
@@ -135,7 +141,7 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
         else:
             target = to_categorical(classes, n_classes, label_smoothing=self.label_smoothing).astype(guesses.dtype)
             known = classes
-        if len(target) != len(guesses):  # reported by get_grad
+        if target.shape[:1] != guesses.shape[:1]:  # reported by get_grad
             return target, mask
         if names is not None:
             self._apply_names(names, target, mask)
@@ -149,7 +155,7 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
             return np.asarray(truths, dtype="int64"), None
         if not all(truth is None or isinstance(truth, str) for truth in truths):
             kinds = sorted({type(truth).__name__ for truth in truths})
-            raise TypeError(
+            raise InputError(
                 f"CategoricalCrossentropy: truths must be all integers or all names, got {', '.join(kinds)}"
             )
         if not self._name_to_i:
@@ -209,6 +215,12 @@ class SequenceCategoricalCrossentropy(Loss[Sequence[Floats2d], Sequence[Truths],
 
         ValueError if there are not as many truths as guesses; otherwise as `CategoricalCrossentropy.get_grad`.
         """
+        for name, given in (("guesses", guesses), ("truths", truths)):
+            if not isinstance(given, Sized):
+                raise TypeError(
+                    f"Cannot calculate SequenceCategoricalCrossentropy loss: {name} must be a list with one item for "
+                    f"each sequence, got {described(given)}"
+                )
         if len(guesses) != len(truths):
             raise ValueError(
                 "Cannot calculate SequenceCategoricalCrossentropy loss: guesses and truths must be same length, "
@@ -233,9 +245,11 @@ def _joint_grads(
 
     For short sequences the calls into numpy would cost more than the arithmetic.
     """
-    if len(guesses) < 2 or any(len(guess) != len(truth) for guess, truth in zip(guesses, truths, strict=True)):
+    if len(guesses) < 2 or not all(map(is_xp_array, guesses)) or not all(isinstance(truth, list) for truth in truths):
         return None
-    if not all(isinstance(truth, list) for truth in truths) or len({guess.shape[1:] for guess in guesses}) > 1:
+    if any(guess.shape[:1] != (len(truth),) for guess, truth in zip(guesses, truths, strict=True)):
+        return None
+    if len({guess.shape[1:] for guess in guesses}) > 1:
         return None
     joint: list[Any] = [item for truth in truths for item in truth]
     if len({isinstance(item, int) for item in joint}) > 1:
@@ -262,6 +276,7 @@ class L2Distance(Loss[Floats2d, Floats2d, Floats2d, float]):
     def get_grad(self, guesses: Floats2d, truths: Floats2d) -> Floats2d:
         """Return the gradient, in the shape and dtype of the guesses. ValueError if shapes differ."""
         _check_same_shape("L2 distance", guesses, truths)
+        guesses = _as_floats(guesses)
         grad: Floats2d = guesses - truths.astype(guesses.dtype)
         if self.normalize:
             grad /= max(1, guesses.shape[0])
@@ -296,6 +311,7 @@ class CosineDistance(Loss[Floats2d, Floats2d, Floats2d, float]):
     def get_grad(self, guesses: Floats2d, truths: Floats2d) -> Floats2d:
         """Return the gradient, in the shape and dtype of the guesses. ValueError if shapes differ."""
         cosine = self.get_similarity(guesses, truths)
+        guesses = _as_floats(guesses)
         yh, y = _nudged(guesses), _nudged(truths)
         norm_yh = _norms(yh)
         grad: Floats2d = -(y / (norm_yh * _norms(y)) - cosine * (yh / norm_yh**2)).astype(guesses.dtype, copy=False)
@@ -324,7 +340,29 @@ def _sum_of_squares(grad: FloatsXd) -> float:
     return np.float64(float((grad * grad).sum()))
 
 
+def _check_array(what: str, name: str, given: object) -> None:
+    if not is_xp_array(given):
+        raise InputError(f"Cannot calculate {what}: {name} must be an array, got {described(given)}")
+
+
+def _as_floats(guesses: Floats2d) -> Floats2d:
+    """Guesses whose gradient they can hold the dtype of: integers become float64, as they do in Thinc."""
+    return guesses if guesses.dtype.kind == "f" else guesses.astype("float64")
+
+
+def _listed(truths: Any) -> list[Any]:
+    """The truths one by one. A set has no order, a dictionary is no list of its keys."""
+    if isinstance(truths, (AbstractSet, Mapping)) or not isinstance(truths, Iterable):
+        raise InputError(
+            "CategoricalCrossentropy: truths must be an array or list of classes, one for each guess, "
+            f"got {described(truths)}"
+        )
+    return list(truths)
+
+
 def _check_same_shape(what: str, guesses: FloatsXd, truths: FloatsXd) -> None:
+    _check_array(what, "guesses", guesses)
+    _check_array(what, "truths", truths)
     if guesses.shape != truths.shape:
         raise ValueError(f"Cannot calculate {what}: mismatched shapes: {guesses.shape} vs {truths.shape}.")
 

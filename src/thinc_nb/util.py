@@ -208,6 +208,8 @@ def to_categorical(Y: IntsXd, n_classes: int | None = None, *, label_smoothing: 
     1 - 1/n_classes, IndexError for classes beyond n_classes.
     """
     xp = get_array_module(Y)
+    if Y.dtype.kind not in "iub":
+        raise IndexError(f"to_categorical: class numbers must be integers, got {Y.dtype} {tuple(Y.shape)}")
     if n_classes is None:
         if Y.size == 0:
             raise ValueError("to_categorical: zero-size array; give n_classes")

@@ -418,3 +418,43 @@ def test_an_example_without_a_width_is_named(example: Any, shown: str) -> None:
 def test_another_rank_is_not_called_a_wrong_width(shape: tuple[int, ...], said: str) -> None:
     with pytest.raises(InputError, match=rf"takes an array \(batch, 4\), got float32 .*: there must be {said}"):
         Linear(4, 4).initialize().predict(np.zeros(shape, "f"))
+
+
+WRONG_SETTINGS = [
+    (lambda: api.LSTM(4, 4, dropout=2.0), ValueError, "the dropout rate must be between 0 and 1, got 2.0"),
+    (lambda: api.LSTM(4, 4, dropout="a"), TypeError, "the dropout rate must be a number, got str 'a'"),
+    (lambda: api.Embed(4, 4, dropout=1.5), ValueError, "the dropout rate must be between 0 and 1, got 1.5"),
+    (lambda: api.HashEmbed(4, 4, dropout=float("nan")), ValueError, "the dropout rate must be between 0 and 1"),
+    (lambda: api.HashEmbed(4, 4, seed="a"), TypeError, "the seed must be an integer, got str 'a'"),
+    (lambda: api.Softmax_v2(4, 4, temperature="a"), TypeError, "the temperature must be a number, got str 'a'"),
+    (lambda: api.Softmax_v2(4, 4, temperature=float("nan")), ValueError, "the temperature must be above 0, got nan"),
+    (lambda: api.clone(Linear(3, 3), "a"), TypeError, "clone: n must be an integer, got str 'a'"),
+    (lambda: api.MultiSoftmax(3, 4), TypeError, r"nOs must be the widths of the groups, such as \(3, 2\), got 3"),
+    (lambda: api.MultiSoftmax(("a",), 4), TypeError, "nOs must be the widths of the groups"),
+    (lambda: api.with_getitem("a", Linear(3)), TypeError, "with_getitem: idx must be an integer, got str 'a'"),
+    (lambda: Linear(3, 3).initialize().finish_update(api.Adam(), max_norm="a"), TypeError, "max_norm must be a number"),
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "said"), WRONG_SETTINGS)
+def test_settings_that_mean_nothing_are_refused(make: Any, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said):
+        make()
+
+
+def test_negative_dropout_and_none_drop_nothing() -> None:
+    for rate in (None, -1.0):
+        E = api.Embed(3, 5, dropout=rate).initialize()
+        np.testing.assert_array_equal(E.begin_update(np.arange(3))[0], E.predict(np.arange(3)))
+
+
+@pytest.mark.parametrize(
+    ("table", "items", "said"),
+    [
+        (None, ["a"], "the attribute 'mapping_table' must be a dict, got None"),
+        ({"a": 1}, [["a"]], "takes a sequence of items that can be keys of a dict, got a list of 1, the first a list"),
+    ],
+)
+def test_remap_ids_names_what_is_no_table_or_key(table: Any, items: Any, said: str) -> None:
+    with pytest.raises(InputError, match=rf"layers\[1\] 'remap_ids': layer 'remap_ids'.*{said}"):
+        in_chain(api.remap_ids(table)).predict(items)

@@ -22,6 +22,8 @@ def clone(orig: Model[A, B, NI, NO], n: int) -> Model[A, B, NI, NO]:
     1 gives the layer itself, 0 a layer that does nothing. ValueError if n is negative.
     """
     check_layers("clone", orig)
+    if not hasattr(n, "__index__"):
+        raise TypeError(f"clone: n must be an integer, got {type(n).__name__} {n!r}")
     if n < 0:
         raise ValueError(f"clone: n must not be negative, got {n}")
     if n == 0:

@@ -25,9 +25,7 @@ def Dropout(rate: float = 0.0) -> Through[AnySeq, N, N]:
     with the attribute `is_enabled` false, it gives back X itself. The mask is never stored: see `Ops.dropout`.
     Source: Srivastava et al., 2014. ValueError for a rate above 1.
     """
-    if rate is not None:  # None and negative rates drop nothing, as in Thinc
-        check_dropout_rate(rate, least=-math.inf)
-    model: Any = Model("dropout", forward, attrs={"dropout_rate": rate, "is_enabled": True})
+    model: Any = Model("dropout", forward, attrs={"dropout_rate": checked_rate(rate), "is_enabled": True})
     dropout: Through[AnySeq, N, N] = model
     return dropout
 
@@ -45,6 +43,13 @@ def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Cal
         return _sequence(model.ops, X, rate)
     mask = draw_mask(model.ops, rate)
     return mask(X), mask
+
+
+def checked_rate(rate: float | None) -> float | None:
+    """The rate. None and negative rates drop nothing, as in Thinc; ValueError above 1, TypeError for what is none."""
+    if rate is not None:
+        check_dropout_rate(rate, least=-math.inf)
+    return rate
 
 
 def draw_mask(ops: Ops, rate: float) -> Callable[[Any], Any]:

@@ -14,6 +14,7 @@ from ..types import NO, Floats2d, FloatsXd, Ints1d, Ints2d, IntsXd
 from ._checks import check_gradient
 from ._dense import Initializer
 from ._embedding import check_ids, column_of, dropout_rows
+from .dropout import checked_rate
 
 
 def Embed(
@@ -31,7 +32,7 @@ def Embed(
     batch. IndexError for ids outside the table; negative ids count from its end.
     """
     # In Thinc's order: it is that of the bytes.
-    attrs: dict[str, Any] = {} if dropout is None else {"dropout_rate": dropout}
+    attrs: dict[str, Any] = {} if dropout is None else {"dropout_rate": checked_rate(dropout)}
     if column is None:
         attrs["column"] = None
     model: Model[Any, Floats2d] = Model(

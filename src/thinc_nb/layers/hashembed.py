@@ -12,6 +12,7 @@ from ..types import NO, Floats2d, Ints1d, Ints2d
 from ._checks import check_gradient
 from ._dense import Initializer
 from ._embedding import check_ids, column_of, dropout_rows
+from .dropout import checked_rate
 
 
 def HashEmbed(
@@ -30,9 +31,11 @@ def HashEmbed(
     node's id if not given. dropout: the chance to drop an element, the same ones for the whole batch.
     Source: Svenstrup, Hansen & Winther, 2017; hashes: MurmurHash3 (Appleby, 2011).
     """
+    if seed is not None and not hasattr(seed, "__index__"):
+        raise TypeError(f"HashEmbed: the seed must be an integer, got {type(seed).__name__} {seed!r}")
     attrs: dict[str, Any] = {"column": column, "seed": seed}
     if dropout is not None:
-        attrs["dropout_rate"] = dropout
+        attrs["dropout_rate"] = checked_rate(dropout)
     model: Model[Any, Floats2d] = Model(
         "hashembed",
         forward,

@@ -17,7 +17,7 @@ from ..model import Model
 from ..types import NI, NO, Floats1d, Floats2d, Padded
 from ._checks import check_gradient_kind, wrong_gradient, wrong_type
 from ._dense import Initializer, infer_widths
-from .dropout import draw_mask
+from .dropout import checked_rate, draw_mask
 from .noop import noop
 from .pytorchwrapper import PyTorchRNNWrapper
 from .with_padded import with_padded
@@ -48,7 +48,7 @@ def LSTM(
         forward,
         init=partial(init, init_W or glorot_uniform_init, init_b or zero_init),
         dims={"nO": nO, "nI": nI, "depth": depth, "dirs": 2 if bi else 1},
-        attrs={"registry_name": "LSTM.v1", "dropout_rate": dropout},
+        attrs={"registry_name": "LSTM.v1", "dropout_rate": checked_rate(dropout)},
         params={"LSTM": None, "HC0": None},
     )
 

@@ -16,6 +16,9 @@ def MultiSoftmax(nOs: tuple[int, ...], nI: NI | None = None) -> Model[Floats2d, 
     X (batch, nI) → Y (batch, sum of nOs). W (nO, nI) and b (nO,) start as zeros. In spite of its name the layer gives
     the scores themselves, as in Thinc 9.1: apply `ops.softmax` to each group of columns to have probabilities.
     """
+    given: object = nOs
+    if not isinstance(given, (tuple, list)) or not all(hasattr(nO, "__index__") for nO in given):
+        raise TypeError(f"MultiSoftmax: nOs must be the widths of the groups, such as (3, 2), got {nOs!r}")
     return Model(
         "multisoftmax",
         forward,

@@ -81,5 +81,11 @@ def _items(model: Model[Any, Any], inputs: Any, column: int | None) -> Sequence[
 
 def _looked_up(model: Model[Any, Any], items: Sequence[Hashable], dtype: DTypes) -> Ints2d:
     table, default = model.attrs["mapping_table"], model.attrs["default"]
-    values: Ints2d = model.ops.asarray([table.get(item, default) for item in items], dtype=dtype).reshape((-1, 1))
+    if not hasattr(table, "get"):
+        raise InputError(f"layer {model.name!r}: the attribute 'mapping_table' must be a dict, got {described(table)}")
+    try:
+        found = [table.get(item, default) for item in items]
+    except TypeError:
+        raise wrong_type(model, "a sequence of items that can be keys of a dict", items) from None
+    values: Ints2d = model.ops.asarray(found, dtype=dtype).reshape((-1, 1))
     return values

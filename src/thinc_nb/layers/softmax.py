@@ -72,6 +72,8 @@ def _no_gradient(dY: Floats2d) -> Floats2d:
 
 
 def validate_temperature(temperature: float) -> None:
-    """ValueError if the temperature is not above 0."""
-    if temperature <= 0.0:
+    """ValueError if the temperature is not above 0, TypeError if it is no number."""
+    if not hasattr(temperature, "__float__"):
+        raise TypeError(f"Softmax: the temperature must be a number, got {type(temperature).__name__} {temperature!r}")
+    if not temperature > 0.0:
         raise ValueError(f"Softmax: the temperature must be above 0, got {temperature}")

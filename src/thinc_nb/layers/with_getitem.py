@@ -22,6 +22,8 @@ B = TypeVar("B", default=Any)
 def with_getitem(idx: int, layer: Model[A, B]) -> AtItem[A, B]:
     """Run a layer on item `idx` of a tuple; the others stay as they are."""
     check_layers("with_getitem", layer)
+    if not hasattr(idx, "__index__"):
+        raise TypeError(f"with_getitem: idx must be an integer, got {type(idx).__name__} {idx!r}")
     model: Any = Model(f"with_getitem({layer.name})", forward, init=init, layers=[layer], attrs={"idx": idx})
     on_item: AtItem[A, B] = model
     return on_item
