@@ -15,7 +15,7 @@ from thinc_nb.kernels import arrays, dense, dropout, hashed, maxout_norm
 
 from .device import TOLERANCE, agree, on_device
 
-FUSED = re.compile(r"hashed\.|maxout_norm\.|dense\.(backprop_)?bias_")
+FUSED = re.compile(r"hashed\.|maxout_norm\.|pairs\.|dense\.(backprop_)?bias_")
 both = pytest.mark.parametrize("dtype", ["float32", "float64"])
 wraps = pytest.mark.filterwarnings("ignore:.*overflow encountered in scalar:RuntimeWarning")
 KEY, THRESHOLD, SCALE = np.uint32(0x12345678), np.uint32(0x60000000), 1.6
@@ -156,10 +156,29 @@ def test_maxout_norm(rng, dtype, pieces, dropped):
     sums = np.ones((kernel.blocks(rows, cuda.to_device(z)), width * (2 + pieces)), dtype)
     assert len(sums) == 2
     dz, _, _, _, _, _, sums, *_ = on_device(
-        kernel, np.ones_like(z), dy, normed, which, rstd, gain, sums, np.ones_like(dy), pieces, *mask
+        kernel, np.ones_like(z), dy, normed, which, rstd, gain, sums, np.ones_like(dy), pieces, 0, *mask
     )
     d_truth, sums_truth = truth.gradients(dy.astype("d") * keep)
     agree(dz, d_truth)
+    np.testing.assert_allclose(sums.sum(axis=0), sums_truth, rtol=0, atol=10 * TOLERANCE[dtype])
+
+
+@both
+@pytest.mark.kernels("maxout_norm.backprop_maxout_norm")
+def test_gradients_of_pairs(rng, dtype):
+    rows, width, pieces = 35, 5, 3
+    outs = width * pieces
+    z, bias, gain, shift, _ = arguments(rng, dtype, rows, width, pieces)
+    truth = Truth(z, bias, gain, shift, pieces)
+    kept = truth.normed.astype(dtype), truth.which.astype("B"), truth.rstd[:, 0].astype(dtype)
+    dy, kernel = rng.standard_normal((rows, width)).astype(dtype), maxout_norm.backprop_maxout_norm
+    sums = np.ones((kernel.blocks(rows + 1, cuda.to_device(z)), width * (2 + pieces)), dtype)
+    dz, _, _, _, _, _, sums, *_ = on_device(
+        kernel, np.ones((rows + 1, 2 * outs), dtype), dy, *kept, gain, sums, np.ones_like(dy), pieces, 1, *KEEP_ALL
+    )
+    d_truth, sums_truth = truth.gradients(dy.astype("d"))
+    even, odd = np.vstack([d_truth, np.zeros((1, outs))]).reshape(-1, 2, outs).transpose(1, 0, 2)
+    agree(dz.reshape(-1, 4 * outs), np.hstack([even, even + odd, even - odd, odd]))
     np.testing.assert_allclose(sums.sum(axis=0), sums_truth, rtol=0, atol=10 * TOLERANCE[dtype])
 
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from thinc_nb import layers
 from thinc_nb.api import Model, NumpyOps, Ragged, contracts, fix_random_seed
+from thinc_nb.backends import _products
 from thinc_nb.fusion import fusion
 from thinc_nb.fusion._plan import is_on
 
@@ -22,11 +23,20 @@ pytestmark = pytest.mark.without_contracts
 WIDTH = 6
 Net = Model[Any, Any]
 X = np.random.default_rng(0).standard_normal((7, WIDTH), dtype="float32")
+MANY = np.random.default_rng(1).standard_normal((131, WIDTH), dtype="float32")
 
 
 @pytest.fixture(autouse=True)
 def on() -> Iterator[None]:
     with fusion(True):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def pairs_everywhere() -> Iterator[None]:
+    """Two rows at a time on any processor, where it might not pay."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_products, "has_wide_vectors", lambda: True)
         yield
 
 
@@ -180,7 +190,7 @@ def trees(draw: st.DrawFn, depth: int = 2) -> list[Net]:
 
 
 @settings(max_examples=120, deadline=None)
-@given(tree=trees(), rows=st.sampled_from([0, 1, 2, 5, 40]), is_train=st.booleans())
+@given(tree=trees(), rows=st.sampled_from([0, 1, 2, 5, 40, 75]), is_train=st.booleans())
 def test_random_trees_give_what_their_layers_give(tree: list[Net], rows: int, is_train: bool) -> None:
     model = initialized(layers.chain(layers.noop(), *tree), X)
     batch = np.random.default_rng(rows).standard_normal((rows, WIDTH), dtype="float32")
@@ -243,6 +253,8 @@ FORMS: dict[str, tuple[str, Callable[[], Net], Any]] = {
     "two pieces": ("maxout_norm", lambda: dropped(nP=2), X),
     "residual": ("maxout_norm", lambda: layers.residual(dropped()), X),
     "window": ("maxout_norm", lambda: layers.residual(layers.chain(layers.expand_window(1), dropped())), X),
+    "pairs": ("maxout_norm", lambda: layers.residual(layers.chain(layers.expand_window(1), dropped())), MANY),
+    "pairs of two pieces": ("maxout_norm", lambda: layers.chain(layers.expand_window(1), dropped(nP=2)), MANY[:60]),
     "wide window": ("maxout_norm", lambda: layers.chain(layers.expand_window(9), dropped()), X),
     "float64": ("maxout_norm", lambda: layers.residual(dropped()), X.astype("float64")),
     "relu": ("dense", lambda: layers.chain(layers.Relu(5), layers.Softmax(3)), X),

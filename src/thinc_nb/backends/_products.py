@@ -42,7 +42,7 @@ def matmul(a: Any, b: Any, out: Any) -> None:
 def _kernel(a: Any, b: Any, out: Any) -> tuple[Kernel[...] | None, Any, Any]:
     """The kernel, and its two sides; None if it is BLAS's."""
     rows, columns = out.shape
-    if not rows or not columns or not len(b) or (rows > VERY_FEW_ROWS and not _has_wide_vectors()):
+    if not rows or not columns or not len(b) or (rows > VERY_FEW_ROWS and not has_wide_vectors()):
         return None, a, b
     by_rows = a.flags.c_contiguous
     if by_rows and b.flags.f_contiguous:
@@ -58,7 +58,8 @@ def _kernel(a: Any, b: Any, out: Any) -> tuple[Kernel[...] | None, Any, Any]:
 
 
 @cache
-def _has_wide_vectors() -> bool:
+def has_wide_vectors() -> bool:
+    """Whether the processor has vectors of 512 bits."""
     from ..kernels._tiles import VECTOR_BYTES
 
     return VECTOR_BYTES == 64

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -66,13 +66,19 @@ def is_ready(X: Any, ndim: int, dtype: Any) -> bool:
 
 def add_product(node: Node, name: str, a: Any, b: Any) -> None:
     """Add a @ b to the gradient of a parameter, of the shape (rows, …); into a clean one it is written directly."""
+    add_written(node, name, (a.shape[0], b.shape[1]), a.dtype, lambda out: node.ops._matmul(a, b, out))
+
+
+def add_written(node: Node, name: str, shape: tuple[int, int], dtype: Any, write: Callable[[Any], None]) -> None:
+    """Add what `write` writes into an array of this shape to the gradient of a parameter of as many elements."""
     parameter = node._params[name]
     value: Any = parameter.value
     if value is not None and parameter.has_no_gradient:
         grad = parameter.need_grad(value)
-        if grad.flags.c_contiguous and grad.dtype == a.dtype and grad.size == a.shape[0] * b.shape[1]:
-            node.ops._matmul(a, b, grad.reshape((a.shape[0], b.shape[1])))
+        if grad.flags.c_contiguous and grad.dtype == dtype and grad.size == shape[0] * shape[1]:
+            write(grad.reshape(shape))
             parameter.state = GradientState.WRITTEN
             return
-    product: Any = node.ops.gemm(a, b)
+    product: Any = node.ops._empty(shape, dtype)
+    write(product)
     node.inc_grad(name, product if value is None else product.reshape(value.shape))

@@ -1,7 +1,7 @@
 """(window →) maxout → layer normalisation (→ dropout), and a residual connection around it.
 
 After the product everything is one pass over the rows, forward and backward; the sums of bias, gain and shift are made
-in it, and the gradient of W is written where it belongs.
+in it, and the gradient of W is written where it belongs. `_windows` has the product.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from ..layers.expand_window import forward as expand_window
 from ..layers.layernorm import forward as layernorm
 from ..layers.maxout import forward as maxout
 from ..layers.residual import forward as residual_layer
-from ._gradients import Weights, add_product, is_ready
+from ._gradients import Weights, is_ready
 from ._plan import Result, flattened
+from ._windows import product_of
 
 if TYPE_CHECKING:
     from ._plan import Node
@@ -38,6 +39,9 @@ class MaxoutNorm:
         "maxout_norm.backprop_maxout_norm",
         "maxout_norm.windows",
         "maxout_norm.backprop_windows",
+        "pairs.product_pairs",
+        "pairs.backprop_product_pairs",
+        "pairs.product_pair_columns",
     )
 
     def __init__(self, parts: dict[str, Node], inner: Sequence[Node] | None, length: int) -> None:
@@ -76,26 +80,19 @@ class MaxoutNorm:
             if rate >= 1:
                 return None
         ops = self.maxout.ops
-        empty, matmul = ops._empty, ops._matmul
+        empty = ops._empty
         bias, matrix = b.reshape(-1), W.reshape((units * pieces, inputs))
         residual = int(self.residual)
         # What a bare Dropout would draw, when it would draw it.
         mask = (ops.dropout_key(), *_threshold_and_scale(rate)) if rate > 0 else KEEP_ALL
-        if window:
-            columns = empty((rows, inputs), X.dtype)
-            kernels.windows.run(columns, X.reshape(-1), width, window)
-        else:
-            columns = X
-
-        def product() -> Any:
-            Z = empty((rows, units * pieces), X.dtype)
-            ops._matmul_transposed(columns, matrix, Z)
-            return Z
+        source = product_of(self.maxout, X, matrix, window)
 
         def kept(out: Any) -> tuple[Any, ...]:
             normed, which = empty((rows, units), X.dtype), empty((rows, units), np.uint8)
             rstd = empty((rows,), X.dtype)
-            kernels.maxout_norm(out, product(), bias, gain, shift, X, normed, which, rstd, pieces, residual, *mask)
+            kernels.maxout_norm.run(
+                out, source.product(), bias, gain, shift, X, normed, which, rstd, pieces, residual, *mask
+            )
             return normed, which, rstd
 
         Y = empty((rows, units), X.dtype)
@@ -103,31 +100,22 @@ class MaxoutNorm:
         if is_train:
             state = kept(Y)
         else:
-            kernels.maxout_norm_only.run(Y, product(), bias, gain, shift, X, pieces, residual)
+            kernels.maxout_norm_only.run(Y, source.product(), bias, gain, shift, X, pieces, residual)
 
         def backprop(dY: Any) -> Any:
             check_gradient(self.norm, dY, Y)
             dY = np.ascontiguousarray(dY)
-            dZ, room = empty((rows, units * pieces), X.dtype), empty((rows, units), X.dtype)
+            dZ, room = source.room(), empty((rows, units), X.dtype)
             # Without training the forward pass has kept nothing; Y is the caller's by now.
             normed, which, rstd = state or kept(room)
             kernel = kernels.backprop_maxout_norm
-            sums = empty((kernel.blocks(rows, dY), units * (2 + pieces)), X.dtype)
-            kernel(dZ, dY, normed, which, rstd, gain, sums, room, pieces, *mask)
+            sums = empty((kernel.blocks(len(dZ), dY), units * (2 + pieces)), X.dtype)
+            kernel.run(dZ, dY, normed, which, rstd, gain, sums, room, pieces, source.paired, *mask)
             total = sums.sum(axis=0)
             self.norm.inc_grad("G", total[:units])
             self.norm.inc_grad("b", total[units : 2 * units])
             self.maxout.inc_grad("b", total[2 * units :].reshape(b.shape))
-            add_product(self.maxout, "W", dZ.T, columns)
-            d_columns = empty((rows, inputs), X.dtype)
-            matmul(dZ, matrix, d_columns)
-            if window:
-                dX = empty((rows, width), X.dtype)
-                kernels.backprop_windows(dX, dY, d_columns, window, residual)
-                return dX
-            if residual:
-                d_columns += dY
-            return d_columns
+            return source.backprop(dZ, dY, residual)
 
         return Y, backprop
 

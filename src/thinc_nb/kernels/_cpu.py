@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from . import _keys, _math, _sums, _tiles
+from . import _keys, _math, _pair_tiles, _sums, _tiles
 from ._bind import Binder
 from ._cache import KernelCache
 from ._sharing import keep, make_share
@@ -168,11 +168,14 @@ def compile_loop(kernel: Kernel[...], precision: Precision, name: str) -> Any:
     return dispatcher
 
 
+PRODUCTS = _tiles.PRODUCTS | _pair_tiles.PAIRS | _sums.SUMS
+
+
 @cache
 def binder(precision: Precision) -> Binder:
     """What binds bodies to the CPU in one precision."""
     meanings = COMMON | (_keys.SINGLE if precision == "f32" else _keys.DOUBLE | LIBRARY)
-    words = {word: compile_inline(meaning) for word, meaning in meanings.items()} | _tiles.PRODUCTS | _sums.SUMS
+    words = {word: compile_inline(meaning) for word, meaning in meanings.items()} | PRODUCTS
     bound = Binder(precision, words, compile_inline)
     if precision == "f32":
         for word, polynomial in POLYNOMIALS.items():

@@ -176,7 +176,7 @@ def _sync_lanes() -> None:
 
 # Bound like bodies, for the constant and the words in them. Rows are few where kernels use products, so lanes share the
 # columns.
-ZERO = 0.0
+ZERO, HALF = 0.0, 0.5
 
 
 def _multiply(out: Any, a: Any, b: Any) -> None:
@@ -230,6 +230,34 @@ def _sums_of_products(a: Any, b: Any, c: Any, center: Real) -> tuple[Real, Real]
     return sum_lanes(total), sum_lanes(about)
 
 
+def _multiply_pairs(out: Any, t: Any, strips: Any, first: Any, end: Any) -> None:
+    width, outs, size = t.shape[1] // 4, out.shape[1] // 2, strips.shape[2]
+    for i in range(out.shape[0]):
+        for j in range(first * size + cuda.threadIdx.x, min(end * size, outs), cuda.blockDim.x):
+            s, place = j // size, j % size
+            one, other = ZERO, ZERO
+            for k in range(width):
+                one += t[i, width + k] * strips[s, width + k, place]
+                other += t[i, 2 * width + k] * strips[s, 2 * width + k, place]
+            even, odd = one + other, one - other
+            for k in range(width):
+                even += t[i, k] * strips[s, k, place]
+                odd += t[i, 3 * width + k] * strips[s, 3 * width + k, place]
+            out[i, j] = even
+            out[i, outs + j] = odd
+
+
+def _turn_weights(strip: Any, w: Any, first: Any) -> None:
+    width = w.shape[1] // 3
+    for i in range(min(strip.shape[1], w.shape[0] - first)):
+        for k in range(cuda.threadIdx.x, width, cuda.blockDim.x):
+            before, own, after = w[first + i, k], w[first + i, width + k], w[first + i, 2 * width + k]
+            strip[k, i] = before
+            strip[width + k, i] = (before + after + own) * HALF
+            strip[2 * width + k, i] = (before + after - own) * HALF
+            strip[3 * width + k, i] = after
+
+
 BOUND: dict[str, Callable[..., Any]] = {
     "sum_of": _sum_of,
     "sum_of_squares": _sum_of_squares,
@@ -237,6 +265,8 @@ BOUND: dict[str, Callable[..., Any]] = {
     "multiply": _multiply,
     "multiply_transposed": _multiply_transposed,
     "multiply_columns": _multiply_columns,
+    "multiply_pairs": _multiply_pairs,
+    "turn_weights": _turn_weights,
 }
 
 COMMON: dict[str, Callable[..., Any]] = {

@@ -190,3 +190,13 @@ def multiply_transposed(out: Any, a: Any, b: Any) -> None:
 @Word
 def multiply_columns(out: Any, a: Any, b: Any) -> None:
     """out = a.T @ b."""
+
+
+@Word
+def multiply_pairs(out: Any, t: Any, strips: Any, first: int, end: int) -> None:
+    """The product of windows with some strips of weights, two rows at a time: see pairs.py."""
+
+
+@Word
+def turn_weights(strip: Any, w: Any, first: int) -> None:
+    """What `multiply_pairs` multiplies with, of the outs from `first` on."""

@@ -179,12 +179,18 @@ def backprop_maxout_norm(  # noqa: C901  # the same
     sums: Reals2d,
     room: Reals2d,
     pieces: int,
+    paired: int,
     key: UInt32,
     threshold: UInt32,
     scale: float,
 ) -> None:
-    """sums: (blocks, width * (2 + pieces)). room: (rows, width), for what is between."""
+    """sums: (blocks, width * (2 + pieces)). room: (rows, width), for what is between.
+
+    If `paired`, dz holds the gradients of what both rows of a pair are sums of (see pairs.py), of each in half a row:
+    two rows of dz for a pair, also for the last one of odd rows.
+    """
     width = normed.shape[1]
+    stop = min(stop, dy.shape[0])
     share = ONE / real(width)
     own = sums[block]
     d_gain, d_shift, d_bias = own[:width], own[width : 2 * width], own[2 * width :]
@@ -220,17 +226,42 @@ def backprop_maxout_norm(  # noqa: C901  # the same
         for j in range(lane(), width, lanes()):
             g[j] = deviation * (g[j] * gain[j] - sum_g - h[j] * sum_gh)
     # Zeros, then a store for each unit: 5 times as fast as three selects. Unsigned places: see maxout.py.
-    for r in range(start, stop):
-        o = dz[r]
-        for j in range(lane(), o.shape[0], lanes()):
-            o[j] = ZERO
-    sync_lanes()
-    for r in range(start, stop):
-        g, w, o = room[r], which[r], dz[r]
-        for j in range(lane(), width, lanes()):
-            place = u64(j) * u64(pieces) + u64(w[j])
-            o[place] = g[j]
-            d_bias[place] += g[j]
+    if paired:
+        outs = dz.shape[1] // 2
+        for r in range(start, stop, 2):
+            even, total, difference, odd = dz[r, :outs], dz[r, outs:], dz[r + 1, :outs], dz[r + 1, outs:]
+            for j in range(lane(), outs, lanes()):
+                even[j] = ZERO
+            for j in range(lane(), outs, lanes()):
+                odd[j] = ZERO
+            sync_lanes()
+            g, w = room[r], which[r]
+            for j in range(lane(), width, lanes()):
+                place = u64(j) * u64(pieces) + u64(w[j])
+                even[place] = g[j]
+                d_bias[place] += g[j]
+            if r + 1 < stop:
+                g, w = room[r + 1], which[r + 1]
+                for j in range(lane(), width, lanes()):
+                    place = u64(j) * u64(pieces) + u64(w[j])
+                    odd[place] = g[j]
+                    d_bias[place] += g[j]
+            sync_lanes()
+            for j in range(lane(), outs, lanes()):
+                total[j] = even[j] + odd[j]
+                difference[j] = even[j] - odd[j]
+    else:
+        for r in range(start, stop):
+            o = dz[r]
+            for j in range(lane(), o.shape[0], lanes()):
+                o[j] = ZERO
+        sync_lanes()
+        for r in range(start, stop):
+            g, w, o = room[r], which[r], dz[r]
+            for j in range(lane(), width, lanes()):
+                place = u64(j) * u64(pieces) + u64(w[j])
+                o[place] = g[j]
+                d_bias[place] += g[j]
 
 
 @rowwise
