@@ -11,9 +11,9 @@ from thinc_nb.backends import NumpyOps
 ops = NumpyOps()
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 dtypes = st.sampled_from(["float32", "float64"])
-filled = st.lists(st.integers(1, 9), max_size=6)
-any_lengths = st.lists(st.integers(0, 9), max_size=6) | st.lists(st.integers(0, 9), min_size=17, max_size=24)
-widths = st.integers(0, 20)
+filled = st.lists(st.integers(1, 26), max_size=6)
+any_lengths = st.lists(st.integers(0, 26), max_size=6) | st.lists(st.integers(0, 9), min_size=17, max_size=24)
+widths = st.integers(0, 20) | st.integers(250, 260)
 
 
 def batch(lengths, width, dtype):
@@ -69,6 +69,18 @@ def test_nan_and_infinity_in_maxima():
     np.testing.assert_array_equal(which, [[0, 0], [1, 0]])
     np.testing.assert_array_equal(ops.reduce_max(np.full((2, 1), -np.inf, "f"), np.array([2], "i"))[0], [[-np.inf]])
     np.testing.assert_array_equal(ops.reduce_sum(X, np.array([2, 2], "i")), [[np.nan, np.nan], [np.nan, 2]])
+
+
+@pytest.mark.parametrize("rows", range(2, 12))
+def test_nan_is_never_larger_in_any_row_of_a_maximum(rng, rows):
+    X = rng.standard_normal((rows, 2 * rows)).astype("f")
+    X[np.arange(1, rows), np.arange(1, rows)] = np.nan
+    X[0, -1] = np.nan
+    maxes, which = ops.reduce_max(X, np.array([rows], "i"))
+    np.testing.assert_array_equal(maxes[0, :-1], np.nanmax(X[:, :-1], axis=0))
+    np.testing.assert_array_equal(which[0, :-1], np.nanargmax(X[:, :-1], axis=0))
+    assert np.isnan(maxes[0, -1])
+    assert which[0, -1] == 0
 
 
 @given(filled, st.sampled_from([(), (3,), (2, 2)]), st.sampled_from(["float16", "float32", "float64", "int64"]))

@@ -34,18 +34,22 @@ def test_sums(rng, dtype, mean):
     sums = agree(reduce.reduce_sum, np.ones((3, 6), dtype), X, OFFSETS, mean)[0]
     np.testing.assert_allclose(sums[2], X[2:].sum(axis=0) / (3 if mean else 1), rtol=1e-5)
     agree(reduce.backprop_reduce_sum, sums, np.zeros_like(X), OFFSETS, mean)
+    # Eight rows at once of wide ones, four at once, and those that are left.
+    wide, offsets = rng.standard_normal((14, 256)).astype(dtype), np.array([0, 14], "q")
+    agree(reduce.reduce_sum, np.ones((1, 256), dtype), wide, offsets, mean)
+    agree(reduce.backprop_reduce_sum, wide[:1], np.zeros_like(wide), offsets, mean)
 
 
 @both
 @pytest.mark.kernels("reduce.reduce_max", "reduce.backprop_reduce_max")
 def test_maxima(rng, dtype):
-    X = rng.standard_normal((5, 6)).astype(dtype).round()
-    X[1, 3] = X[0, 4] = np.nan
-    offsets = np.array([0, 2, 5], "q")
+    X = rng.standard_normal((9, 6)).astype(dtype).round()
+    X[1, 3] = X[0, 4] = X[5, 5] = np.nan
+    offsets = np.array([0, 2, 9], "q")
     maxes, which, *_ = agree(reduce.reduce_max, np.ones((2, 6), dtype), np.ones((2, 6), "i"), X, offsets)
-    agree(reduce.backprop_reduce_max, maxes, np.ones(30, dtype), which, offsets, np.zeros(2, "i"))
-    which[1, 2], which[1, 3] = 3, -1
-    outside = agree(reduce.backprop_reduce_max, maxes, np.ones(30, dtype), which, offsets, np.zeros(2, "i"))[-1]
+    agree(reduce.backprop_reduce_max, maxes, np.ones(54, dtype), which, offsets, np.zeros(2, "i"))
+    which[1, 2], which[1, 3] = 7, -1
+    outside = agree(reduce.backprop_reduce_max, maxes, np.ones(54, dtype), which, offsets, np.zeros(2, "i"))[-1]
     assert outside.tolist() == [0, 1]
 
 
