@@ -143,6 +143,23 @@ def test_the_longest_names_can_be_written(tmp_path: Path, name: str) -> None:
     assert names(tmp_path) == [name]
 
 
+def test_the_content_is_on_the_disk_before_the_file_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "model", []
+    path.write_bytes(b"old")
+    sync = os.fsync
+
+    def recorded(handle: int) -> None:
+        sync(handle)
+        seen.append((stat.S_ISDIR(os.fstat(handle).st_mode), path.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    write_atomically(path, b"new")
+    folder = [] if sys.platform == "win32" else [(True, b"new")]
+    assert seen == [(False, b"old"), *folder]
+
+
 @POSIX
 def test_a_new_file_that_is_being_written_is_no_leftover(tmp_path: Path) -> None:
     path = tmp_path / "model"

@@ -272,6 +272,20 @@ def test_initialize_that_fails_leaves_dimensions_and_parameters_as_they_were() -
     assert model.get_dim("nI") == 4
 
 
+def test_initialize_that_fails_leaves_weights_and_gradients_that_were_there() -> None:
+    def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
+        model.set_param("W", ones(3))
+        raise ValueError("too late")
+
+    W = np.zeros(2, dtype="f")
+    model = node(init=init, params={"W": W})
+    model.inc_grad("W", ones(2))
+    with pytest.raises(ValueError, match="too late"):
+        model.initialize()
+    assert model.get_param("W") is W
+    np.testing.assert_array_equal(model.get_grad("W"), ones(2))
+
+
 def test_initialize_checks_example_data_when_asked_to() -> None:
     def typed(model: Model[Any, Any], X: str, is_train: bool) -> tuple[str, Callable[[str], str]]:
         return X, lambda dY: dY

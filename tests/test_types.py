@@ -338,6 +338,12 @@ def test_padded_part_is_a_valid_batch(padded: Padded, index: Any, columns: list[
     assert len(part) == len(columns)
 
 
+def test_padded_parts_keep_the_places_of_sequences_that_went_round(padded: Padded) -> None:
+    places = np.asarray([1, 2, 0], dtype="int32")
+    whole = Padded(padded.data, padded.size_at_t, padded.lengths, places)
+    assert whole[:].indices.tolist() == places.tolist()
+
+
 @pytest.mark.parametrize("index", [3, -4, (0, 1), [[0]], [0.5]])
 def test_padded_bad_index_is_an_index_error(padded: Padded, index: Any) -> None:
     with pytest.raises(IndexError):

@@ -96,6 +96,14 @@ LOST: dict[str, tuple[Any, Any, str]] = {
             "it has [2, 1] rows, not [3]"
         ),
     ),
+    "list to Padded": (
+        [F[:1], F[:1]],
+        PADDED,
+        (
+            "a list of 2, the first float32 (1, 4), in output Y, got a Padded of 2 sequences with data "
+            "float32 (2, 2, 4): it has [2, 1] rows, not [1, 1]"
+        ),
+    ),
     "list to array": (
         [F[:2], F[2:]],
         F[:2],

@@ -180,8 +180,16 @@ def test_predictions_have_no_gradients() -> None:
 
 def test_a_gradient_is_not_the_callers_array() -> None:
     """torch keeps what it is given as a parameter's gradient, if it can: then zeroing it would zero the caller's."""
-    module = torch.nn.Linear(3, 3)
-    shim = PyTorchShim(module)
+
+    class Table(torch.nn.Module):  # type: ignore[misc, name-defined, unused-ignore]
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = torch.nn.Parameter(torch.zeros(1, 3))
+
+        def forward(self, X: Any) -> Any:
+            return self.rows.view(1, 3)
+
+    shim = PyTorchShim(Table())
     dY = torch.ones(1, 3)
     outputs, backprop = shim.begin_update(call(torch.ones(1, 3)))
     backprop(ArgsKwargs((outputs,), {"grad_tensors": dY}))

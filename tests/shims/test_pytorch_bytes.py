@@ -146,6 +146,17 @@ def test_archives_that_grow_are_refused() -> None:
         check_archive(bomb.getvalue())
 
 
+def test_archives_that_say_they_are_larger_than_their_file_are_refused() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", bytes(10))
+    data = bytearray(file.getvalue())
+    size_in_directory = data.index(b"PK\x01\x02") + 24
+    data[size_in_directory : size_in_directory + 4] = (1 << 30).to_bytes(4, "little")
+    with pytest.raises(SerializationError, match="larger than the file"):
+        check_archive(bytes(data))
+
+
 def test_a_bad_shim_leaves_the_model_as_it_was() -> None:
     def build(seed: int) -> Model[Any, Any]:
         return chain(PyTorchWrapper(linear(3, 3, seed)), PyTorchWrapper(linear(3, 2, seed)))
