@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from thinc_nb.api import Linear, Maxout, Model, Relu, Softmax, chain, noop, residual
+from thinc_nb.api import Linear, Maxout, Model, PyTorchWrapper, Relu, Softmax, chain, noop, residual
 
 
 def network() -> Model[Any, Any]:
@@ -29,6 +29,15 @@ def test_a_shared_layer_counts_once() -> None:
     model = chain(shared, chain(shared, Relu(2, 2))).initialize()
     assert model.num_params == 2 * 6
     assert str(model.summary()).count("(shared, see above)") == 1
+
+
+def test_the_parameters_of_a_torch_module_count() -> None:
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LazyLinear(2))
+    model = chain(PyTorchWrapper(module), Linear(1, 2)).initialize()
+    assert (model.num_params, model.summary().nbytes) == (3 * 4 + 4 + 3, 4 * (3 * 4 + 4 + 3))
+    module(torch.zeros(1, 3))
+    assert model.num_params == 3 * 4 + 4 + 4 * 2 + 2 + 3
 
 
 def test_the_table_as_text() -> None:

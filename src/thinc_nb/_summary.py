@@ -39,7 +39,8 @@ class Row(NamedTuple):
 class Summary:
     """The table of a model: print it as text, with rich, or show it in a notebook.
 
-    rows: the nodes in order, each with its own parameters. params, nbytes: those of the whole tree, counted once.
+    rows: the nodes in order, each with its own parameters and those of its shims. params, nbytes: those of the whole
+    tree, counted once.
     """
 
     rows: tuple[Row, ...]
@@ -90,7 +91,7 @@ class ShowsItself:
     def num_params(self) -> int:
         """The number of values in all parameters of the tree that are set; those of a shared layer count once.
 
-        Parameters of other frameworks' models, in shims, are not counted.
+        Those of other frameworks' models count too, as `Shim.param_size` says.
         """
         return self.summary().params
 
@@ -135,7 +136,12 @@ def _rows(node: Model[Any, Any], path: tuple[int, ...], seen: set[int]) -> Itera
         return
     seen.add(id(node))
     arrays = [array for name in node.param_names if (array := node.maybe_get_param(name)) is not None]
-    yield Row(path, node.name, _dims(node), sum(a.size for a in arrays), sum(a.nbytes for a in arrays), False)
+    sizes = [(array.size, array.nbytes) for array in arrays]
+    for shim in node.shims:
+        if id(shim) not in seen:
+            seen.add(id(shim))
+            sizes.append(shim.param_size())
+    yield Row(path, node.name, _dims(node), sum(size for size, _ in sizes), sum(nbytes for _, nbytes in sizes), False)
     for i, layer in enumerate(node.layers):
         yield from _rows(layer, (*path, i), seen)
 

@@ -199,6 +199,10 @@ def test_bytes_that_do_not_fit_change_nothing(broken: Any) -> None:
     assert shim.params is before
 
 
+def test_the_size_of_the_parameters() -> None:
+    assert JaxShim(dense, params()).param_size() == (5 * 4 + 5 + 2 * 5, 4 * (5 * 4 + 5 + 2 * 5))
+
+
 def test_bad_arguments_are_clear_errors() -> None:
     with pytest.raises(TypeError, match="must be a function of params and inputs"):
         JaxShim(3, params())

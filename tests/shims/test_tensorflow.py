@@ -52,6 +52,7 @@ def test_arrays_go_over_and_back() -> None:
 def test_outputs_and_gradients_are_those_of_numpy() -> None:
     keras = dense()
     model = TensorFlowWrapper(keras)
+    assert (model.num_params, model.summary().nbytes) == (4 * 5 + 5 + 5 * 2 + 2, 4 * (4 * 5 + 5 + 5 * 2 + 2))
     W, b, V, c = (value.astype("float64") for value in keras.get_weights())
     hidden = np.tanh(X @ W + b)
     Y, backprop = model.begin_update(X)

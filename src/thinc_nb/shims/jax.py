@@ -108,6 +108,11 @@ class JaxShim(Shim):
 
     # Parameters
 
+    def param_size(self) -> tuple[int, int]:
+        """The number of values in the parameters, and their bytes."""
+        leaves = self._named().values()
+        return sum(leaf.size for leaf in leaves), sum(leaf.nbytes for leaf in leaves)
+
     def _named(self) -> dict[str, Any]:
         """The parameters by name."""
         tree = import_jax().tree_util

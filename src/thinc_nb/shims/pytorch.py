@@ -170,6 +170,12 @@ class PyTorchShim(Shim):
 
     # Parameters
 
+    def param_size(self) -> tuple[int, int]:
+        """The number of values in the module's parameters, and their bytes; lazy ones have none yet."""
+        parameters = [] if self._model is None else list(self._model.parameters())
+        made = [parameter for parameter in parameters if not compat.torch.nn.parameter.is_lazy(parameter)]
+        return sum(each.numel() for each in made), sum(each.numel() * each.element_size() for each in made)
+
     def finish_update(self, optimizer: Optimizer) -> None:
         """Update the parameters that have a gradient: ``optimizer((shim.id, name), weights, gradient)``, in place."""
         found = [

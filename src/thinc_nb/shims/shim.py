@@ -63,6 +63,10 @@ class Shim:
         """Update the parameters with the gradients."""
         raise self._missing("finish_update")
 
+    def param_size(self) -> tuple[int, int]:
+        """The number of values in all parameters, and their bytes. Here: nothing is known of any, (0, 0)."""
+        return 0, 0
+
     @contextmanager
     def use_params(self, params: Mapping[tuple[int, str], FloatsXd]) -> Iterator[None]:
         """Use other parameters inside the block. Here: the same ones."""

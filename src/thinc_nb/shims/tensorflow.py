@@ -127,6 +127,11 @@ class TensorFlowShim(Shim):
         for i, variable in enumerate(self._model.trainable_variables):
             yield f"{i}_{getattr(variable, 'path', variable.name)}", variable
 
+    def param_size(self) -> tuple[int, int]:
+        """The number of values in the Keras model's weights, and their bytes."""
+        weights = self._model.get_weights()
+        return sum(each.size for each in weights), sum(each.nbytes for each in weights)
+
     def finish_update(self, optimizer: Optimizer) -> None:
         """Update the variables: ``optimizer((shim.id, name), weights, gradient)``, with arrays of numpy."""
         if self.gradients is None:
