@@ -261,9 +261,9 @@ class Optimizer(AcceptsInstances):
                     arena.gradients[span.start : span.stop] += L2 * arena.weights[span.start : span.stop]
         from .backends import get_array_ops
 
+        counts = {span.key: self.nr_update[span.key] + 1 for span in spans}
         update_arena(self, get_array_ops(arena.weights), arena, spans, rates)
-        for span in spans:
-            self.nr_update[span.key] += 1
+        self.nr_update.update(counts)  # In one step: Ctrl-C finds all of them counted, or none.
         return True
 
     def _rates_of(self, keys: list[KeyT]) -> list[Rates]:

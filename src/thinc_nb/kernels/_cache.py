@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from .._environment import folder_of
+from ._interrupt import uninterrupted
 
 DIGEST_BYTES = 16
 DAY = 24 * 3600.0
@@ -130,8 +131,9 @@ class KernelCache:
 
     @classmethod
     def attach(cls, dispatcher: Any, name: str) -> None:
-        """Let a dispatcher look here before it compiles, and leave here what it compiled."""
+        """Let a dispatcher look here before it compiles, leave here what it compiled, and end what it has begun."""
         dispatcher._cache = cls(name)
+        dispatcher.compile = uninterrupted()(dispatcher.compile)
 
     @property
     def cache_path(self) -> str:

@@ -27,6 +27,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import _threads
+from ._interrupt import uninterrupted
 from ._words import Precision
 
 P = ParamSpec("P")
@@ -119,9 +120,9 @@ class Kernel(Generic[P]):
 
     def cpu(self, precision: Precision) -> Any:
         """The compiled loop for one precision; it compiles, or loads from disk, for argument types as they come."""
-        from ._cpu import compile_loop
+        with _compiling, uninterrupted():
+            from ._cpu import compile_loop
 
-        with _compiling:
             _threads.prepare()
             loop = self._double if precision == "f64" else self._single
             if loop is None:
