@@ -37,6 +37,14 @@ def test_bias(rng, dtype):
 
 
 @both
+@pytest.mark.kernels("dense.column_sums")
+def test_sums_of_columns(rng, dtype):
+    x = rng.standard_normal((35, 5)).astype(dtype)
+    sums = on_device(dense.column_sums, x, np.ones((2, 5), dtype))[1]
+    agree(sums, np.stack([x[:32].sum(axis=0, dtype="d"), x[32:].sum(axis=0, dtype="d")]))
+
+
+@both
 @pytest.mark.kernels("arrays.clear")
 def test_clear(dtype):
     assert not on_device(arrays.clear, np.ones(35, dtype))[0].any()

@@ -16,7 +16,7 @@ from hypothesis import given, settings, strategies as st
 from thinc_nb import layers
 from thinc_nb.api import Model, NumpyOps, Ragged, contracts, fix_random_seed
 from thinc_nb.backends import _products
-from thinc_nb.fusion import fusion
+from thinc_nb.fusion import fusion, hash_embeds
 from thinc_nb.fusion._plan import is_on
 
 pytestmark = pytest.mark.without_contracts
@@ -286,6 +286,34 @@ def test_each_form_is_used_and_gives_what_its_layers_give(name: str, is_train: b
                 node.set_param(param, node.get_param(param).astype("float64"))
     assert_alike(model, batch, is_train)
     assert ran_as(model, form)
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["own gradients", "one gradient"])
+def test_tables_are_shared_by_threads_if_their_gradients_are_their_own(
+    is_shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranges: list[Any] = []
+
+    def run(call: Callable[[int, int], None], parts: list[Any]) -> None:
+        ranges.extend(parts)
+        for part in reversed(parts):
+            call(*part)
+
+    monkeypatch.setattr(hash_embeds._threads, "run", run)
+    model = layers.concatenate(*(layers.HashEmbed(2, 11, seed=i, column=i) for i in range(2))).initialize(X=IDS)
+    tables = [node for node in model.walk() if node.has_param("E")]
+    ids = np.random.default_rng(1).integers(0, 99, (hash_embeds.MIN_SHARED // 4, 2))
+    found = []
+    for on in (True, False):
+        zeros = np.zeros((2, 11, 2), "float32")
+        for table, grad in zip(tables, zeros, strict=True):
+            table.set_grad("E", zeros[0] if is_shared else grad)
+        with fusion(on):
+            Y, backprop = model(ids, True)
+            backprop(gradient_of(Y))
+        found.append(zeros)
+    assert bool(ranges) is not is_shared
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-3)
 
 
 def test_gradients_add_up_over_batches() -> None:

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from ._plan import Node
 
 
+MIN_SUMMED = 1 << 12
+"""Elements from which sums of rows are a kernel's."""
+
+
 class Dense:
     """A match."""
 
@@ -49,7 +53,16 @@ class Dense:
 
     def derivative(self, dY: Any, Y: Any, Z: Any) -> tuple[Any, Any]:
         """The gradients of Z and of the bias."""
-        return dY, dY.sum(axis=0)
+        return dY, self.sums(dY)
+
+    def sums(self, dZ: Any) -> Any:
+        """The sum of the rows. From some size on by blocks, for threads to share: NumPy adds row to row."""
+        if dZ.size < MIN_SUMMED:
+            return dZ.sum(axis=0)
+        kernel = kernels.column_sums
+        sums = self.node.ops._empty((kernel.blocks(len(dZ), dZ), dZ.shape[1]), dZ.dtype)
+        kernel.run(dZ, sums)
+        return sums.sum(axis=0)
 
     def runs(self, is_train: bool) -> bool:
         """Whether the layer's settings are those that are known here."""
@@ -149,7 +162,7 @@ class DenseActivated(Dense):
         backprop = getattr(self.node.ops, f"backprop_{self.name}")
         taken = [Z if which == "Z" else Y for which in self.gradient_of]
         dZ = backprop(dY, *taken, *self.settings())
-        return dZ, dZ.sum(axis=0)
+        return dZ, self.sums(dZ)
 
 
 ACTIVATIONS = {

@@ -28,6 +28,18 @@ def add_bias(block: int, start: int, stop: int, z: Reals2d, bias: Reals1d) -> No
             row[j] += bias[j]
 
 
+@blockwise(cpu=64, cuda=32)
+def column_sums(block: int, start: int, stop: int, x: Reals2d, sums: Reals2d) -> None:
+    """sums: (blocks, width), of each block."""
+    total = sums[block]
+    for j in range(lane(), total.shape[0], lanes()):
+        total[j] = ZERO
+    for r in range(start, stop):
+        row = x[r]
+        for j in range(lane(), row.shape[0], lanes()):
+            total[j] += row[j]
+
+
 @blockwise(cpu=16, cuda=1)
 def bias_relu(block: int, start: int, stop: int, z: Reals2d, bias: Reals1d) -> None:
     for r in range(start, stop):
