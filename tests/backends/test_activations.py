@@ -236,6 +236,20 @@ def test_in_place_overwrites_and_returns_the_argument(name, dtype):
 
 
 @in_place
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 63, 64, 65, 129, 1000, 40_001])
+def test_in_place_does_the_same_as_elsewhere(name, size):
+    # Loops are compiled as if arrays had nothing in common: whole vectors are read before they are written.
+    rng = np.random.default_rng(size)
+    X, dY = rng.normal(0, 3, (2, size)).astype("f4")
+    expected = getattr(OPS, name)(X)
+    expected_gradient = gradient(name, dY, X) if name in BACKWARD else None
+    if expected_gradient is not None:
+        np.testing.assert_array_equal(gradient(name, dY.copy(), X.copy(), inplace=True), expected_gradient)
+    getattr(OPS, name)(X, inplace=True)
+    np.testing.assert_array_equal(X, expected)
+
+
+@in_place
 def test_in_place_reaches_an_array_that_is_not_contiguous(name):
     X = np.linspace(-4, 4, 24, dtype="f4").reshape(3, 8)
     kept, part = X[:, 1::2].copy(), X[:, ::2]

@@ -15,6 +15,7 @@ from ..kernels import Kernel
 from ..types import ArrayT, DeviceTypes, FloatsXdT
 
 FLOATS = SINGLE, DOUBLE = np.dtype("float32"), np.dtype("float64")
+INTEGERS = {name: np.dtype(name) for name in ("int32", "int64")}
 UNSIGNED = {4: np.dtype("uint32"), 8: np.dtype("uint64")}
 
 
@@ -76,6 +77,9 @@ class OpsBase:
 
     def _ints(self, what: str, X: Any, ndim: int | None = None, dtype: str = "int32") -> Any:
         """X as a C-contiguous array of the integer dtype. OverflowError if a value does not fit it."""
+        # As above: nearly always it is one.
+        if type(X) is ndarray and X.dtype is INTEGERS[dtype] and (ndim is None or X.ndim == ndim) and self.xp is np:
+            return X if X.flags.c_contiguous else np.ascontiguousarray(X)
         X = self._array(what, X, ndim)
         if X.dtype != dtype:
             if X.dtype.kind not in "iub" and X.size:

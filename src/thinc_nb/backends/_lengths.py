@@ -74,9 +74,9 @@ class LengthOps(OpsBase):
         if lengths.dtype is not INT32 and lengths.dtype is not INT64:
             return None
         listed = lengths.tolist()
-        total = sum(listed)
+        total, least = (listed[0], listed[0]) if len(listed) == 1 else (sum(listed), min(listed))
         # Not negative, and so none is larger than their sum.
-        if min(listed) < shortest or total > MOST or (rows is not None and rows != total):
+        if least < shortest or total > MOST or (rows is not None and rows != total):
             return None
         if sequences is not None and len(listed) != sequences:
             return None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from ..kernels import embed as kernels, hashing, sparse
 from ..types import Floats2d, Ints1d, Ints2d
@@ -18,6 +19,8 @@ from ._base import (
     described,
 )
 from ._lengths import INT64, LengthOps
+
+UINT64 = np.dtype("uint64")
 
 
 class EmbeddingOps(LengthOps):
@@ -139,12 +142,13 @@ class EmbeddingOps(LengthOps):
         W, b = self._reals("sparse_linear: W", W, 1), self._reals("sparse_linear: b", b, 1)
         bits = self._ids("sparse_linear: keys", keys)
         weighed = self._reals("sparse_linear: values", values, 1)
-        if weighed.dtype != W.dtype:
+        if weighed.dtype is not W.dtype and weighed.dtype != W.dtype:
             weighed = weighed.astype(W.dtype)
-        counts, offsets = self._offsets("sparse_linear", lengths, len(bits))
+        features = len(bits)
+        _, offsets = self._offsets("sparse_linear", lengths, features)
         step = 1 if masked else length
-        Y = self._empty((len(counts), len(b)), W.dtype)
-        places = self._empty((2, len(bits)), INT64)
+        Y = self._empty((len(offsets) - 1, len(b)), W.dtype)
+        places = self._empty((2, features), INT64)
         sparse.sparse_linear.run(Y, W, b, places, bits, weighed, offsets, length, int(masked), step)
 
         def backprop(dY: Any, dW: Any) -> Any:
@@ -184,6 +188,8 @@ class EmbeddingOps(LengthOps):
         return table
 
     def _ids(self, what: str, ids: Any) -> Any:
+        if type(ids) is ndarray and ids.dtype is UINT64 and ids.ndim == 1 and ids.flags.c_contiguous and self.xp is np:
+            return ids
         ids = self._array(what, ids, 1)
         if ids.dtype.char not in "LQ":
             if ids.dtype.kind not in "iu":

@@ -45,12 +45,12 @@ class NumpyOps(Ops):
 
     def _empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         # As `_memory.empty`, whose call takes a third of the time of a small array.
-        kind = dtype if dtype is WORD else np.dtype(dtype)
+        kind = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
         return np.empty(shape, kind) if size < _memory.SMALLEST else _memory.POOL.lend(size, shape, kind)
 
     def _zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        kind = dtype if dtype is WORD else np.dtype(dtype)
+        kind = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
         if size < _memory.SMALLEST or kind.hasobject:
             return np.zeros(shape, kind)

@@ -7,7 +7,7 @@ from typing import Any
 from ..kernels import reduce as kernels
 from ..types import ArrayT, Floats2d, Ints1d, Ints2d
 from ._base import described
-from ._lengths import INT32, LengthOps
+from ._lengths import INT32, INT64, LengthOps
 
 
 class ReductionOps(LengthOps):
@@ -166,8 +166,8 @@ class ReductionOps(LengthOps):
         """The lowest place, the smallest step from one to the next, and the last place; 0, 1, 0 of no places."""
         if not len(places):
             return 0, 1, 0
-        facts = self.xp.empty((1, 3), dtype="int64")
-        kernels.rising(facts, places)
+        facts = self.xp.empty((1, 3), INT64)
+        kernels.rising.run(facts, places)
         lowest, step, last = facts.tolist()[0]
         return lowest, step, last
 
@@ -176,7 +176,7 @@ class ReductionOps(LengthOps):
         if values.size and values.dtype.char in "fd":
             spread = self._empty((rows, *values.shape[1:]), values.dtype)
             contiguous = self._reals("values", values)
-            kernels.spread_rows(contiguous.reshape(len(values), -1), spread.reshape(-1), places)
+            kernels.spread_rows.run(contiguous.reshape(len(values), -1), spread.ravel(), places)
             return spread
         out = self._zeros((rows, *values.shape[1:]), values.dtype)
         out[places] = values

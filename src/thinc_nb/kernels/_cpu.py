@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ ITEM_FASTMATH = {"contract", "nsz"}
 ROW_FASTMATH = ITEM_FASTMATH | {"reassoc"}
 
 
+ir: Any = import_module("llvmlite.ir")
 CACHE_LINE = 32
 """Items: pieces of flat arrays end where lines of the cache and vectors do."""
 BLOCK_ROWS = 1  # Bound to the kernel's own.
@@ -76,6 +78,24 @@ def align_stack(typing_context: Any) -> Any:
     return types.void(), generate
 
 
+@intrinsic
+def read_before_writing(typing_context: Any) -> Any:
+    """Let LLVM vectorise a loop over items that works in place, too.
+
+    It asks whether arrays overlap, and takes a loop without vectors if they do: gelu took ten times as long in place.
+    Here arrays are one and the same or have nothing in common, and an item is read before it is written.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        for argument in builder.function.args:
+            # numba's own begin with a dot: where results and errors go.
+            if isinstance(argument.type, ir.PointerType) and argument.name.startswith("arg."):
+                argument.add_attribute("noalias")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
 def make_in_precision(kernel: Kernel[...], precision: Precision) -> Any:
     """Floats among the arguments, which come as Python has them, in the precision of the kernel: a conversion here."""
     real = types.float64 if precision == "f64" else types.float32
@@ -103,6 +123,7 @@ def make_in_precision(kernel: Kernel[...], precision: Precision) -> Any:
 def over_items(board: int, stop: int, *args: Any) -> int:
     align_stack()
     prefer_widest_vectors()
+    read_before_writing()
     alone = 0
     if board > 0:
         alone = share(board, stop, args)
