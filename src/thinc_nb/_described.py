@@ -1,4 +1,4 @@
-"""How errors name a value."""
+"""How errors name a value, and other errors."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def described(X: object) -> str:
 def place_of(X: object) -> str:
     """Where an array is."""
     return "a GPU" if is_cupy_array(X) else "the CPU"
+
+
+def explain(error: BaseException) -> str:
+    """What an error says; its name if it says nothing."""
+    return str(error) or type(error).__name__

@@ -12,6 +12,7 @@ import numpy as np
 from typing_extensions import TypeVar
 
 from ._arrays import is_cupy_array, is_xp_array
+from ._described import explain
 from ._msgpack_stream import Blob, StoredArray
 from ._parameters import Home, Parameter, lay_out, new_homes, without_overlaps
 from ._shapes import check_shapes, shape_rules
@@ -32,7 +33,6 @@ __all__ = [
     "apply_plans",
     "as_bytes",
     "entries_of",
-    "explain",
     "plan_all",
     "prepare",
     "tree_difference",
@@ -192,11 +192,6 @@ def _kind(value: object) -> str | None:
 def as_bytes(data: bytes | Blob) -> bytes:
     """Bytes, which may have to be fetched."""
     return data.read() if isinstance(data, Blob) else data
-
-
-def explain(error: BaseException) -> str:
-    """What an error says; its name if it says nothing."""
-    return str(error) or type(error).__name__
 
 
 def entries_of(model: Node, msg: object) -> list[Entry]:

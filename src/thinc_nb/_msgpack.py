@@ -15,6 +15,8 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from ._described import explain
+
 __all__ = [
     "check_size",
     "decode",
@@ -47,7 +49,7 @@ def decode(data: bytes | bytearray | memoryview) -> object:
     except ValueError:
         raise
     except (TypeError, OverflowError, RecursionError, MemoryError, msgpack.UnpackException) as error:
-        raise ValueError(f"cannot be decoded: {str(error) or type(error).__name__}") from error
+        raise ValueError(f"cannot be decoded: {explain(error)}") from error
 
 
 def encode_other(value: object) -> object:

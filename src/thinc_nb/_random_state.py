@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import compat
+from ._described import explain
 from .errors import SerializationError
 
 __all__ = ["random_state", "restore_random_state"]
@@ -64,7 +65,7 @@ def restore_random_state(found: object, generators: Mapping[str, np.random.Gener
         if "cupy" in found:
             steps += _cupy(found["cupy"])
     except Exception as error:  # the setters of generators raise anything
-        raise SerializationError(f"cannot load the random state: {str(error) or type(error).__name__}") from error
+        raise SerializationError(f"cannot load the random state: {explain(error)}") from error
     return lambda: [step() for step in steps]
 
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _msgpack
+from ._described import explain
 from ._files import write_atomically
-from ._loading import Entry, Plan, as_bytes, entries_of, explain, plan_all, prepare
+from ._loading import Entry, Plan, as_bytes, entries_of, plan_all, prepare
 from ._msgpack_stream import BytesSource, FileSource, StoredArray, pieces, read_skeleton
 from ._optimizer_state import OptimizerPlan, optimizer_state, plan_optimizer
 from ._parameters import GradientState

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import _msgpack
 from ._arrays import is_xp_array
+from ._described import explain
 from ._files import write_atomically
-from ._loading import Entry, apply_plans, entries_of, explain, plan_all
+from ._loading import Entry, apply_plans, entries_of, plan_all
 from ._msgpack_stream import BytesSource, Deferred, FileSource, Source, little_endian, pieces, read_skeleton
 from ._tree import path_to
 from .errors import SerializationError

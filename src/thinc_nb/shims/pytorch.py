@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from typing_extensions import Self
 
 from .. import _msgpack, compat
+from .._described import explain
 from .._interop import assert_pytorch_installed, get_torch_default_device, is_torch_array, torch2xp, xp2torch
 from ..errors import SerializationError
 from ..types import ArgsKwargs, FloatsXd
@@ -266,7 +267,7 @@ class PyTorchShim(Shim):
             except SerializationError:
                 raise
             except Exception as error:  # functions that users passed in may raise anything
-                raise SerializationError(f"the PyTorch module cannot be loaded: {_reason(error)}") from error
+                raise SerializationError(f"the PyTorch module cannot be loaded: {explain(error)}") from error
             if not isinstance(loaded, compat.torch.nn.Module):
                 raise SerializationError(
                     f"deserialize_model must return the module that it loaded, got a {type(loaded).__name__}"
@@ -288,7 +289,7 @@ class PyTorchShim(Shim):
         try:
             found = _msgpack.decode(bytes_data)
         except ValueError as error:
-            raise SerializationError(f"the bytes are not those of a {type(self).__name__}: {_reason(error)}") from error
+            raise SerializationError(f"the bytes are not those of a {type(self).__name__}: {explain(error)}") from error
         if not isinstance(found, dict) or not isinstance(found.get(part), bytes):
             raise SerializationError(
                 f"the bytes are not those of a {type(self).__name__}: there is no {part!r} in them"
@@ -322,7 +323,7 @@ def default_deserialize_torch_model(model: Any, state_bytes: bytes, device: torc
         try:
             model.load_state_dict(state)
         except Exception as error:  # hooks may raise anything
-            raise SerializationError(f"the weights are not those of this module: {_reason(error)}") from error
+            raise SerializationError(f"the weights are not those of this module: {explain(error)}") from error
     return model
 
 
@@ -331,7 +332,7 @@ def _load_weights(data: bytes, device: Any) -> dict[str, Any]:
     try:
         state = compat.torch.load(BytesIO(data), map_location=device, weights_only=True)
     except Exception as error:  # torch raises whatever its readers do
-        raise SerializationError(f"the weights cannot be read: {_reason(error)}") from error
+        raise SerializationError(f"the weights cannot be read: {explain(error)}") from error
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise SerializationError(f"the weights should be a dict by name, not {type(state).__name__}")
     return state
@@ -348,7 +349,7 @@ def check_archive(data: bytes) -> None:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             entries = archive.infolist()
     except Exception as error:  # BadZipFile, and what malformed headers lead to
-        raise SerializationError(f"the weights are not a file of torch.save: {_reason(error)}") from error
+        raise SerializationError(f"the weights are not a file of torch.save: {explain(error)}") from error
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise SerializationError("the file of torch.save has compressed entries, which torch does not write")
     if sum(entry.file_size for entry in entries) > len(data):
@@ -417,7 +418,3 @@ def _share_gpu_memory() -> None:
 
     if not context_pools.get():
         set_gpu_allocator("pytorch")
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__
