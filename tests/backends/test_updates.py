@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -50,6 +52,22 @@ def test_the_fused_step_is_clip_adam_decay_average_zero(n, dtype, averaged):
     tolerance = {"rtol": 2e-5, "atol": 1e-6} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-14}
     for array, truth in ((w, we), (m, me), (v, ve), *([(average, ae)] if averaged else [])):
         np.testing.assert_allclose(array, truth, **tolerance)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="done on x86 only")
+@pytest.mark.parametrize("averaged", [False, True])
+def test_moments_too_small_for_full_precision_become_0_and_nothing_else_does(averaged):
+    w, g, m, v, average = state(40, "float32")
+    g[:], m[:20], v[:20], m[20:], v[20:] = 0, 1e-40, 1e-42, 1e-37, 1e-36
+    ops.adam_update(
+        w, g, m, v, average if averaged else None, **RATES, grad_scale=1.0, weight_decay=0.0, average_decay=0.97
+    )
+    assert not m[:20].any()
+    assert not v[:20].any()
+    np.testing.assert_allclose(m[20:], 0.9e-37, rtol=1e-6)
+    np.testing.assert_allclose(v[20:], 0.999e-36, rtol=1e-6)
+    # The thread computes with such numbers as before.
+    assert np.full(3, 2e-40, "f").sum() > np.float32(1e-40) * np.float32(1.0) > 0
 
 
 def test_steps_work_on_views_of_any_layout():

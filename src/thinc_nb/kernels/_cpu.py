@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from . import _keys, _math, _pair_tiles, _sums, _tiles
+from . import _keys, _math, _pair_tiles, _sums, _tiles, _tiny
 from ._bind import Binder
 from ._cache import KernelCache
 from ._sharing import keep, make_share
@@ -189,7 +189,7 @@ def compile_loop(kernel: Kernel[...], precision: Precision, name: str) -> Any:
     return dispatcher
 
 
-PRODUCTS = _tiles.PRODUCTS | _pair_tiles.PAIRS | _sums.SUMS
+PRODUCTS = _tiles.PRODUCTS | _pair_tiles.PAIRS | _sums.SUMS | _tiny.TINY
 
 
 @cache

@@ -172,6 +172,17 @@ def sums_of_products(a: Any, b: Any, c: Any, center: Real) -> Any:
     """Two sums: of a b, and of a b (c - center)."""
 
 
+@Word
+def flush_tiny() -> int:
+    """From here on numbers too small for full precision are 0: CPUs take longer for them. What `restore_tiny` needs."""
+    return 0
+
+
+@Word
+def restore_tiny(before: int) -> None:
+    """End what `flush_tiny` began."""
+
+
 # --- products -------------------------------------------------------------------------------------------------------
 # Results and the rows of `b` lie with their columns beside each other. The lanes share the work, and meet afterwards
 # with sync_lanes if they read it.

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from ._compile import blockwise, elementwise, rowwise
-from ._words import Int32s1d, Int64s2d, Reals1d, Reals2d, lane, lanes, sqrt, sum_lanes
+from ._words import (
+    Int32s1d,
+    Int64s2d,
+    Reals1d,
+    Reals2d,
+    flush_tiny,
+    lane,
+    lanes,
+    restore_tiny,
+    sqrt,
+    sum_lanes,
+)
 
 ZERO, ONE = 0.0, 1.0
 
@@ -62,7 +73,7 @@ def chunk_adam(
     mom1: Reals1d,
     mom2: Reals1d,
 ) -> None:
-    """Clipping (by grad_scale), Adam, weight decay and zeroing, in one pass."""
+    """Clipping (by grad_scale), Adam, weight decay and zeroing, in one pass. Tiny numbers become 0 (see _tiny.py)."""
     rate = rates[parameter[r]]
     beta1, rest1, beta2, rest2, eps = rate[0], rate[1], rate[2], rate[3], rate[4]
     learn_rate, grad_scale, weight_decay, root = rate[5], rate[6], rate[7], rate[9]
@@ -72,6 +83,7 @@ def chunk_adam(
     g = gradient[start:stop]
     m = mom1[start:stop]
     v = mom2[start:stop]
+    before = flush_tiny()
     for k in range(lane(), w.shape[0], lanes()):
         d = g[k] * grad_scale
         mk = beta1 * m[k] + rest1 * d
@@ -81,6 +93,7 @@ def chunk_adam(
         wk = w[k] - learn_rate * mk / (root * sqrt(vk) + eps)
         w[k] = wk - weight_decay * wk
         g[k] = ZERO
+    restore_tiny(before)
 
 
 @rowwise
@@ -106,6 +119,7 @@ def chunk_adam_with_average(
     m = mom1[start:stop]
     v = mom2[start:stop]
     a = average[start:stop]
+    before = flush_tiny()
     for k in range(lane(), w.shape[0], lanes()):
         d = g[k] * grad_scale
         mk = beta1 * m[k] + rest1 * d
@@ -117,6 +131,7 @@ def chunk_adam_with_average(
         w[k] = wk
         a[k] -= share * (a[k] - wk)
         g[k] = ZERO
+    restore_tiny(before)
 
 
 @rowwise

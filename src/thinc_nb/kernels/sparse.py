@@ -28,6 +28,8 @@ FIVE, N, BYTES = np.uint32(5), np.uint32(0xE6546B64), np.uint32(8)
 S13, S15, S16, S17, S19 = np.uint32(13), np.uint32(15), np.uint32(16), np.uint32(17), np.uint32(19)
 HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 SEED_0, SEED_1 = np.uint32(0), np.uint32(1)
+# Places without a sign: else each is looked at whether it counts from the end.
+ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 @inline
@@ -94,19 +96,22 @@ def sparse_linear(
             p, q, s, t = ZERO, ZERO, ZERO, ZERO
             if step == 1:
                 for i in range(weight.shape[0]):
-                    v = weight[i]
-                    a, b = table[one[i] + j : one[i] + j + 4], table[other[i] + j : other[i] + j + 4]
-                    p += v * (a[0] + b[0])
-                    q += v * (a[1] + b[1])
-                    s += v * (a[2] + b[2])
-                    t += v * (a[3] + b[3])
-            else:
-                for i in range(weight.shape[0]):
-                    v, a, b = weight[i], one[i] + j * step, other[i] + j * step
+                    v, a, b = weight[i], u64(one[i] + j), u64(other[i] + j)
                     p += v * (table[a] + table[b])
-                    q += v * (table[a + step] + table[b + step])
-                    s += v * (table[a + 2 * step] + table[b + 2 * step])
-                    t += v * (table[a + 3 * step] + table[b + 3 * step])
+                    q += v * (table[a + ONE] + table[b + ONE])
+                    s += v * (table[a + TWO] + table[b + TWO])
+                    t += v * (table[a + THREE] + table[b + THREE])
+            else:
+                further = u64(step)
+                for i in range(weight.shape[0]):
+                    v, a, b = weight[i], u64(one[i] + j * step), u64(other[i] + j * step)
+                    p += v * (table[a] + table[b])
+                    a, b = a + further, b + further
+                    q += v * (table[a] + table[b])
+                    a, b = a + further, b + further
+                    s += v * (table[a] + table[b])
+                    a, b = a + further, b + further
+                    t += v * (table[a] + table[b])
             row[j], row[j + 1] = p + bias[j], q + bias[j + 1]
             row[j + 2], row[j + 3] = s + bias[j + 2], t + bias[j + 3]
         for j in range(fours + lane(), width, lanes()):
