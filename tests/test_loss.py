@@ -359,3 +359,27 @@ def test_integer_guesses_have_a_float64_gradient(func: Any, truths: Any, grad: A
     found, _ = func(guesses, truths)
     assert found.dtype == "float64"  # observed
     np.testing.assert_array_equal(found, grad)
+
+
+@pytest.mark.parametrize("missing_value", [None, 1])
+@pytest.mark.parametrize("kind", ["numbers", "rows", "mixed"])
+def test_sequences_give_the_gradients_of_each_alone(kind, missing_value):
+    rng = np.random.default_rng(0)
+    guesses = [rng.random((length, 3), dtype="float32") for length in (4, 0, 1, 7)]
+    truths = [rng.integers(0, 3, len(guess)) for guess in guesses]
+    if kind != "numbers":
+        truths = [np.eye(3, dtype="float64")[numbers] for numbers in truths]
+    if kind == "mixed":
+        truths[2] = truths[2].astype("float32")
+    alone = CategoricalCrossentropy(normalize=False, missing_value=missing_value)
+    found = SequenceCategoricalCrossentropy(normalize=False, missing_value=missing_value).get_grad(guesses, truths)
+    for grad, guess, truth in zip(found, guesses, truths, strict=True):
+        assert grad.dtype == guess.dtype
+        np.testing.assert_array_equal(grad, alone.get_grad(guess, truth))
+
+
+def test_converted_truths_are_the_caller_s_to_change():
+    truths = np.eye(3, dtype="float32")
+    rows, _ = CategoricalCrossentropy().convert_truths(truths, np.full((3, 3), 0.5, "f"))
+    rows[:] = 9
+    np.testing.assert_array_equal(truths, np.eye(3))

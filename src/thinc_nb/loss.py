@@ -97,7 +97,7 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
         shapes do not match, guesses or truths are not within 0 and 1, or names are needed and were not given; KeyError
         for a name that is not one of them, IndexError for a class number that is too high, or no integer.
         """
-        target, mask = self.convert_truths(truths, guesses)
+        target, mask = self._converted(truths, guesses)
         guesses = _as_floats(guesses)
         if guesses.shape != target.shape:
             raise ValueError(
@@ -110,7 +110,8 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
                 "Cannot calculate CategoricalCrossentropy loss with truth values outside the [0,1] interval."
             )
         difference: Floats2d = guesses - target
-        difference *= mask
+        if mask is not None:
+            difference *= mask
         if self.normalize:
             difference /= max(1, guesses.shape[0])
         return difference
@@ -121,11 +122,18 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
 
     def convert_truths(self, truths: Truths, guesses: Floats2d) -> tuple[Floats2d, Floats2d]:
         """Return the truths as rows like the guesses, and a mask of the same shape: 1, or 0 where nothing is known."""
+        target, mask = self._converted(truths, guesses)
+        if mask is None:
+            guesses = _as_floats(guesses)
+            mask = get_array_module(guesses).ones(guesses.shape, dtype=guesses.dtype)
+        return (target.copy() if target is truths else target), mask
+
+    def _converted(self, truths: Truths, guesses: Floats2d) -> tuple[Floats2d, Floats2d | None]:
+        """The same; None for a mask of ones."""
         _check_array("CategoricalCrossentropy loss", "guesses", guesses)
         guesses = _as_floats(guesses)
         xp = get_array_module(guesses)
         n_classes = guesses.shape[-1] if guesses.ndim else 1
-        mask = xp.ones(guesses.shape, dtype=guesses.dtype)
         names: list[str | None] | None = None
         if not is_xp_array(truths):
             truths, names = self._numbers(_listed(truths))
@@ -136,16 +144,21 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
                     "Label smoothing is only applied, when truths have type List[str], List[int] or Ints1d, "
                     "but it seems like Floats2d was provided."
                 )
-            target = classes.astype(guesses.dtype)
+            target = classes.astype(guesses.dtype, copy=False)
             known = classes.argmax(axis=-1) if classes.size else classes.reshape(-1)
         else:
-            target = to_categorical(classes, n_classes, label_smoothing=self.label_smoothing).astype(guesses.dtype)
+            target = to_categorical(classes, n_classes, label_smoothing=self.label_smoothing).astype(
+                guesses.dtype, copy=False
+            )
             known = classes
         if target.shape[:1] != guesses.shape[:1]:  # reported by get_grad
-            return target, mask
+            return target, None
+        if names is None and not isinstance(self.missing_value, int):
+            return target, None
+        mask: Floats2d = xp.ones(guesses.shape, dtype=guesses.dtype)
         if names is not None:
             self._apply_names(names, target, mask)
-        elif isinstance(self.missing_value, int):
+        else:
             mask[known == self.missing_value] = 0.0
         return target, mask
 
@@ -241,22 +254,34 @@ class SequenceCategoricalCrossentropy(Loss[Sequence[Floats2d], Sequence[Truths],
 def _joint_grads(
     cc: CategoricalCrossentropy, guesses: Sequence[Floats2d], truths: Sequence[Truths]
 ) -> list[Floats2d] | None:
-    """The gradients of all sequences in one go, or None if their truths are not lists that can be joined.
+    """The gradients of all sequences in one go, or None if they are not alike enough to be joined.
 
     For short sequences the calls into numpy would cost more than the arithmetic.
     """
-    if len(guesses) < 2 or not all(map(is_xp_array, guesses)) or not all(isinstance(truth, list) for truth in truths):
+    if len(guesses) < 2 or not all(map(is_xp_array, guesses)):
         return None
-    if any(guess.shape[:1] != (len(truth),) for guess, truth in zip(guesses, truths, strict=True)):
+    if len({(guess.shape[1:], guess.dtype) for guess in guesses}) > 1:
         return None
-    if len({guess.shape[1:] for guess in guesses}) > 1:
+    joined = _joined_lists(truths) if all(isinstance(truth, list) for truth in truths) else _joined_arrays(truths)
+    if joined is None or any(guess.shape[:1] != (len(truth),) for guess, truth in zip(guesses, truths, strict=True)):
         return None
-    joint: list[Any] = [item for truth in truths for item in truth]
-    if len({isinstance(item, int) for item in joint}) > 1:
-        return None
-    grad = cc.get_grad(get_array_module(guesses[0]).concatenate(guesses), joint)
+    grad = cc.get_grad(get_array_module(guesses[0]).concatenate(guesses), joined)
     ends = np.cumsum([len(guess) for guess in guesses]).tolist()
     return [grad[end - len(guess) : end] for guess, end in zip(guesses, ends, strict=True)]
+
+
+def _joined_lists(truths: Sequence[Any]) -> list[Any] | None:
+    joint: list[Any] = [item for truth in truths for item in truth]
+    return None if len({isinstance(item, int) for item in joint}) > 1 else joint
+
+
+def _joined_arrays(truths: Sequence[Any]) -> Any:
+    """None if one is no array, or their shapes or dtypes are of several kinds."""
+    if not all(is_xp_array(truth) and truth.ndim for truth in truths):
+        return None
+    if len({(get_array_module(truth), truth.shape[1:], truth.dtype) for truth in truths}) > 1:
+        return None
+    return get_array_module(truths[0]).concatenate(truths)
 
 
 class L2Distance(Loss[Floats2d, Floats2d, Floats2d, float]):
