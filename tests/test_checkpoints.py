@@ -310,9 +310,9 @@ def test_an_optimizer_without_one_in_the_file_is_refused(tmp_path: Path) -> None
 
 def test_an_optimizer_of_another_kind_is_a_type_error(saved: Path) -> None:
     other: Any = object()
-    with pytest.raises(TypeError, match="must be an Optimizer, got a object"):
+    with pytest.raises(TypeError, match="must be an Optimizer, got an object"):
         save_checkpoint(saved, build(), other)
-    with pytest.raises(TypeError, match="must be an Optimizer, got a object"):
+    with pytest.raises(TypeError, match="must be an Optimizer, got an object"):
         load_checkpoint(saved, build(), other)
 
 

@@ -87,3 +87,16 @@ def test_the_operations_of_a_gpu_read_theirs(monkeypatch):
     assert not CupyOps().deterministic
     monkeypatch.setenv("THINC_NB_DETERMINISTIC", "yes")
     assert CupyOps().deterministic
+
+
+def test_switches_are_not_strings():
+    from thinc_nb.api import contracts, fusion, set_contracts
+    from thinc_nb.fusion._plan import is_on
+
+    before = is_on()
+    with pytest.raises(TypeError, match="fusion is switched by True or False, got 'off'"):
+        fusion("off")
+    for call in (lambda: contracts("off").__enter__(), lambda: set_contracts("off")):
+        with pytest.raises(TypeError, match="contracts are switched by True or False, got 'off'"):
+            call()
+    assert is_on() is before

@@ -391,3 +391,9 @@ def test_unserializable_holds_its_object() -> None:
 @pytest.mark.parametrize("kind", [Ragged, Padded, ArgsKwargs, Pairs, SizedGenerator, Unserializable])
 def test_containers_live_in_types(kind: Any) -> None:
     assert kind.__module__ == "thinc_nb.types"
+
+
+@pytest.mark.parametrize("data", [[1.0], None, "text"])
+def test_a_ragged_of_what_is_no_array(data: Any) -> None:
+    with pytest.raises(TypeError, match=f"Ragged: data must be an array, got {type(data).__name__}"):
+        Ragged(data, np.ones(1, "i"))

@@ -1,4 +1,4 @@
-"""Environment variables: one reading of each kind of value. What cannot be read is an error that names the variable."""
+"""Switches and environment variables: one reading of each kind of value, and an error for what cannot be read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["folder_of", "number", "switch"]
+__all__ = ["folder_of", "number", "require_switch", "switch"]
 
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})
@@ -23,6 +23,12 @@ def switch(name: str, default: bool) -> bool:
     if chosen not in _ON | _OFF:
         raise ValueError(f"{name} must be 1 or 0 (or true or false, yes or no, on or off), got {os.environ[name]!r}")
     return chosen in _ON
+
+
+def require_switch(what: str, value: object) -> None:
+    """TypeError for a string where True or False is meant: "off" would count as true."""
+    if isinstance(value, str):
+        raise TypeError(f"{what} switched by True or False, got {value!r}")
 
 
 def number(name: str) -> int | None:

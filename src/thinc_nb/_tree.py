@@ -38,6 +38,7 @@ __all__ = [
     "path_to",
     "remove_node",
     "replace_node",
+    "require_model",
     "set_dropout_rate",
     "walk",
     "with_located_gradients",
@@ -45,6 +46,12 @@ __all__ = [
 ]
 
 ModelT = TypeVar("ModelT", bound="Model[Any, Any]")
+
+
+def require_model(function: str, model: object) -> None:
+    """TypeError that names the function if it was given something else for a model."""
+    if not isinstance(model, NodeData):
+        raise TypeError(f"{function}: the model must be a Model, got {described(model)}")
 
 
 def walk(root: Node, order: str) -> Iterator[Node]:

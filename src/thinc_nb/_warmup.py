@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ._tree import require_model
 from .kernels import Warmed, warmup as warm_kernels
 from .kernels._words import Precision
 
@@ -33,6 +34,7 @@ def warmup(
     precisions: set[Precision] = set()
     capability = None
     if model is not None:
+        require_model("warmup", model)
         for node in model.walk():
             for name in node.param_names:
                 if node.has_param(name):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _msgpack
-from ._described import explain
+from ._described import described, explain
 from ._files import write_atomically
 from ._loading import Entry, Plan, as_bytes, entries_of, plan_all, prepare
 from ._msgpack_stream import BytesSource, FileSource, StoredArray, pieces, read_skeleton
@@ -27,6 +27,7 @@ from ._parameters import GradientState
 from ._paths import node_paths, parameter_paths, shim_paths
 from ._random_state import random_state, restore_random_state
 from ._shapes import shape_rules
+from ._tree import require_model
 from .errors import SerializationError
 from .optimizers import Optimizer
 from .serialize import deserialize_attr, model_document
@@ -83,8 +84,9 @@ def save_checkpoint(
     Call it between two updates, not in the midst of one. TypeError for another kind of optimizer or position, OSError
     if writing fails; the old file is then what it was. Warns about attributes that cannot be written.
     """
+    require_model("save_checkpoint", model)
     if optimizer is not None and not isinstance(optimizer, Optimizer):
-        raise TypeError(f"save_checkpoint: optimizer must be an Optimizer, got a {type(optimizer).__name__}")
+        raise TypeError(f"save_checkpoint: optimizer must be an Optimizer, got {described(optimizer)}")
     model_part, problems = model_document(model)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
@@ -135,8 +137,9 @@ def load_checkpoint(
     if it cannot be read. If only the second reading of a file fails, what was to be replaced is unset, and the
     SerializationError says so: see docs/saving.md.
     """
+    require_model("load_checkpoint", model)
     if optimizer is not None and not isinstance(optimizer, Optimizer):
-        raise TypeError(f"load_checkpoint: optimizer must be an Optimizer, got a {type(optimizer).__name__}")
+        raise TypeError(f"load_checkpoint: optimizer must be an Optimizer, got {described(optimizer)}")
     with Path(path).open("rb") as file:
         source = FileSource(file) if file.seekable() else BytesSource(file.read())
         found = _document(source, str(path))

@@ -265,7 +265,10 @@ class Ragged(AcceptsInstances):  # noqa: PLW1641  # mutable, so not hashable
 
     def __init__(self, data: ArrayXd, lengths: Ints1d) -> None:
         self.lengths = lengths
-        shape = data.shape
+        try:
+            shape = data.shape
+        except AttributeError:
+            raise TypeError(f"Ragged: data must be an array, got {type(data).__name__}") from None
         if len(shape) == 2:
             self.data = data
             self.data_shape = (-1, shape[1])

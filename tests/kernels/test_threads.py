@@ -239,6 +239,8 @@ def test_one_setting_rules_kernels_and_blas():
         _threads.num_threads = before
     with pytest.raises(ValueError, match="at least 1, got 0"):
         set_num_threads(0)
+    with pytest.raises(TypeError, match="the number of threads must be an integer, got str '2'"):
+        set_num_threads("2")
 
 
 @pytest.mark.parametrize(

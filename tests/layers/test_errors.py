@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import thinc_nb
 from thinc_nb import api
 from thinc_nb.api import Linear, Model, NumpyOps, Padded, Ragged
 from thinc_nb.errors import InputError, InputIndexError, UnsetError
@@ -458,3 +459,12 @@ def test_negative_dropout_and_none_drop_nothing() -> None:
 def test_remap_ids_names_what_is_no_table_or_key(table: Any, items: Any, said: str) -> None:
     with pytest.raises(InputError, match=rf"layers\[1\] 'remap_ids': layer 'remap_ids'.*{said}"):
         in_chain(api.remap_ids(table)).predict(items)
+
+
+@pytest.mark.parametrize("name", ["save_checkpoint", "load_checkpoint", "check_model", "warmup"])
+def test_functions_that_take_a_model_name_themselves(name: str, tmp_path: Any) -> None:
+    given = (tmp_path / "file", "model") if "checkpoint" in name else ("model", X)
+    function = thinc_nb.warmup if name == "warmup" else getattr(api, name)
+    with pytest.raises(TypeError, match=f"{name}: the model must be a Model, got a str"):
+        function(*given[: 1 if name == "warmup" else 2])
+    assert not list(tmp_path.iterdir())

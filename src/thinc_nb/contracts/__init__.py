@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
-from .._environment import switch
+from .._environment import require_switch, switch
 
 __all__ = ["active", "contracts", "keeps_rows", "set_contracts"]
 
@@ -61,6 +61,7 @@ def contracts(enabled: bool = True) -> Iterator[None]:
     The block is that of one thread or asyncio task (tasks that it starts inherit it). Callbacks of layers that ran
     inside it check their gradients after it, too. ContractError for what breaks a contract.
     """
+    require_switch("contracts are", enabled)
     outer = _open(_innermost.get())
     block = _Block(enabled, outer)
     if enabled:
@@ -79,6 +80,7 @@ def contracts(enabled: bool = True) -> Iterator[None]:
 
 def set_contracts(enabled: bool) -> None:
     """Switch contracts on or off for all threads and tasks that are in no ``with contracts()`` block."""
+    require_switch("contracts are", enabled)
     _update(default=enabled)
 
 

@@ -12,7 +12,7 @@ node is of a subclass that calls its forward function in its own way.
 
 from __future__ import annotations
 
-from .._environment import switch
+from .._environment import require_switch, switch
 from ._explain import explain
 from ._plan import is_on, set_on
 
@@ -26,6 +26,7 @@ class fusion:  # noqa: N801  # a function that is also a context manager
     """
 
     def __init__(self, on: bool = True) -> None:
+        require_switch("fusion is", on)
         self._before = is_on()
         set_on(on)
 

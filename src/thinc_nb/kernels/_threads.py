@@ -268,7 +268,9 @@ _preparing = threading.RLock()
 
 
 def set_num_threads(count: int) -> None:
-    """Let kernels and BLAS use this many threads each. ValueError if it is less than 1."""
+    """Let kernels and BLAS use this many threads each. ValueError if it is less than 1, TypeError if no integer."""
+    if not hasattr(count, "__index__"):
+        raise TypeError(f"the number of threads must be an integer, got {type(count).__name__} {count!r}")
     if count < 1:
         raise ValueError(f"the number of threads must be at least 1, got {count}")
     from threadpoolctl import threadpool_limits

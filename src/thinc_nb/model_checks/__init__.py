@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import TypeVar
 
+from .._tree import require_model
 from ..contracts import contracts
 from ..errors import ModelError
 from ..model import Model
@@ -61,6 +62,7 @@ def check_model(
     Everything runs on copies: model, X, Y and the state of random generators are afterwards what they were. With
     ``raises``, a ModelCheckError (a ValueError) that holds the report if a check fails.
     """
+    require_model("check_model", model)
     snapshot = Snapshot(model)
     outcomes: list[Outcome] = []
     with random_state_kept(), contracts(enabled=False), _Recorded("copy and initialize", outcomes):
