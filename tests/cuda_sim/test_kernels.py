@@ -147,6 +147,11 @@ def test_embeddings():
     indices = np.array([[0, 1, 1, 3], [2, 2, 2, 2]], "i")
     agree(embed.gather_add, np.ones((2, 6), "f"), reals(4, 6), indices)
     agree(embed.gather_add, np.ones((2, 6), "f"), reals(4, 6), indices[:, :3].copy())
+    # Wide enough for rows to be asked for before they are read.
+    many, wide = RNG.integers(0, 3, (6, 2)).astype("i"), reals(3, embed.NARROW)
+    agree(embed.gather_add, np.ones((6, embed.NARROW), "f"), wide, many)
+    agree(embed.scatter_add, many[:, 0].copy(), reals(6, embed.NARROW), wide, written=(2,))
+    agree(embed.scatter_add_rows, many, reals(6, embed.NARROW), wide, written=(2,))
     agree(embed.scatter_add, np.array([1, 1, 0], "i"), reals(3, 6), reals(4, 6), written=(2,))
     agree(embed.scatter_add_rows, indices, reals(2, 6), reals(4, 6), written=(2,))
 

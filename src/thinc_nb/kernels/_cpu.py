@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import _keys, _math, _pair_tiles, _sums, _tiles, _tiny
@@ -21,13 +22,15 @@ from ._words import Precision, Real
 if TYPE_CHECKING:
     from ._compile import Kernel
 
+ir: Any = import_module("llvmlite.ir")
+PLACE, FLAG = ir.IntType(8).as_pointer(), ir.IntType(32)
+
 # contract and nsz change no result by more than a rounding and keep NaN and inf, which nnan and ninf would not.
 # reassoc lets a sum run in several lanes; only bodies over rows, where the sums are, get it.
 ITEM_FASTMATH = {"contract", "nsz"}
 ROW_FASTMATH = ITEM_FASTMATH | {"reassoc"}
 
 
-ir: Any = import_module("llvmlite.ir")
 CACHE_LINE = 32
 """Items: pieces of flat arrays end where lines of the cache and vectors do."""
 BLOCK_ROWS = 1  # Bound to the kernel's own.
@@ -116,6 +119,20 @@ def make_in_precision(kernel: Kernel[...], precision: Precision) -> Any:
     return in_precision
 
 
+@intrinsic
+def prefetch(typing_context: Any, a: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.bitcast(context.make_array(a)(context, builder, args[0]).data, PLACE)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [PLACE, FLAG, FLAG, FLAG]), "llvm.prefetch.p0"
+        )
+        # To be read, into the nearest cache, and no instructions.
+        builder.call(function, [place, ir.Constant(FLAG, 0), ir.Constant(FLAG, 3), ir.Constant(FLAG, 1)])
+        return context.get_dummy_value()
+
+    return types.void(a), generate
+
+
 # The first argument is the address of a board, or what is not positive: minus the first item, for a part of the work.
 # A loop returns 1 if there would have been work for other threads.
 
@@ -189,7 +206,7 @@ def compile_loop(kernel: Kernel[...], precision: Precision, name: str) -> Any:
     return dispatcher
 
 
-PRODUCTS = _tiles.PRODUCTS | _pair_tiles.PAIRS | _sums.SUMS | _tiny.TINY
+PRODUCTS = _tiles.PRODUCTS | _pair_tiles.PAIRS | _sums.SUMS | _tiny.TINY | {"prefetch": prefetch}
 
 
 @cache

@@ -150,6 +150,10 @@ def _atomic_add(array: Any, index: Any, value: Real) -> None:
     cuda.atomic.add(array, index, value)
 
 
+def _prefetch(a: Any) -> None:
+    """Nothing: other warps work while one waits for memory."""
+
+
 ALL_LANES = 0xFFFFFFFF
 
 
@@ -291,6 +295,7 @@ COMMON: dict[str, Callable[..., Any]] = {
     "atomic_add": _atomic_add,
     "flush_tiny": _flush_tiny,
     "restore_tiny": _restore_tiny,
+    "prefetch": _prefetch,
 }
 
 if SIMULATED:

@@ -153,6 +153,11 @@ def sync_lanes() -> None:
     """Let each lane see what the others wrote before."""
 
 
+@Word
+def prefetch(a: Any) -> None:
+    """Have a row brought into the cache that will be read soon: its first line, on which the processor goes on."""
+
+
 # --- sums over a row ------------------------------------------------------------------------------------------------
 # Each lane gets to know them. They are added up in the same order wherever rows lie and however many there are.
 
