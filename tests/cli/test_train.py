@@ -148,3 +148,26 @@ def test_data_sets_are_pairs_of_pairs() -> None:
     (X, Y), (dev_X, dev_Y) = registry.resolve({"d": {"@datasets": "spirals.v1", "examples": 50, "classes": 4}})["d"]
     assert (X.shape, Y.shape, dev_X.shape, dev_Y.shape) == ((40, 2), (40, 4), (10, 2), (10, 4))
     assert np.array_equal(Y.sum(axis=1), np.ones(40))
+
+
+def test_the_averages_of_a_torch_module_are_written_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    code = tmp_path / "code.py"
+    code.write_text(
+        "import torch\nfrom thinc_nb.api import PyTorchWrapper, registry\n"
+        '@registry.layers("train_test_torch.v1")\n'
+        "def hidden(nO: int):\n"
+        "    return PyTorchWrapper(torch.nn.Sequential(torch.nn.Linear(2, nO), torch.nn.Tanh()))\n"
+    )
+    hidden = '@layers = "clone.v1"\nn = 2\n\n[model.*.hidden.orig]\n@layers = "Mish.v1"'
+    text = SPIRALS.read_text().replace(hidden, '@layers = "train_test_torch.v1"')
+    text = text.replace('@layers = "Softmax.v2"', '@layers = "Softmax.v2"\nnI = 32')
+    config, folder = tmp_path / "torch.cfg", tmp_path / "out"
+    config.write_text(text)
+    changes = ["--set=training.epochs=2", "--set=optimizer.learn_rate.initial_rate=0.5"]
+    assert main(["train", str(config), f"--code={code}", f"--output={folder}", *changes]) == 0
+    reached = accuracies(capsys.readouterr().out)[-1]
+    made = registry.resolve(Config().from_disk(folder / "config.cfg"))
+    X, Y = made["dataset"][1]
+    guesses = made["model"].from_disk(folder / "model.bin").predict(X)
+    assert (guesses.argmax(axis=1) == Y.argmax(axis=1)).mean() == pytest.approx(reached, abs=1e-4)

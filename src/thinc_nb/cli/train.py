@@ -76,7 +76,8 @@ def run(options: argparse.Namespace, clock: Callable[[], float]) -> int:
         finished = _train(training, lambda: stop.requested)
     if options.output is not None:
         try:
-            training.model.to_disk(options.output / MODEL_FILE)
+            with training.model.use_params(_averages(training)):
+                training.model.to_disk(options.output / MODEL_FILE)
             filled.to_disk(options.output / CONFIG_FILE, interpolate=False)
         except OSError as err:
             raise CommandError(f"cannot write ({err.strerror or err})", path=options.output) from err
@@ -162,9 +163,8 @@ def _initialize(training: _Run, path: Path) -> None:
 
 
 def _train(training: _Run, stop_requested: Callable[[], bool]) -> bool:
-    """All epochs, a line for each; False if the user stopped it. Leaves the averaged parameters in the model."""
+    """All epochs, a line for each, with the accuracy of the averaged parameters; False if the user stopped it."""
     model, optimizer, settings = training.model, training.optimizer, training.settings
-    averages = optimizer.averages if settings.use_averages else None
     print(_ROW.format("epoch", "loss", "accuracy", "seconds"))
     for epoch in range(1, settings.epochs + 1):
         start, total = time.perf_counter(), 0.0
@@ -180,17 +180,18 @@ def _train(training: _Run, stop_requested: Callable[[], bool]) -> bool:
             if stop_requested():
                 break
         seconds = time.perf_counter() - start
-        with model.use_params(averages or {}):
+        with model.use_params(_averages(training)):
             accuracy = optimizer.last_score = _accuracy(model, *training.dev)
         print(_ROW.format(epoch, f"{total:.4f}", f"{accuracy:.4f}", f"{seconds:.2f}"), flush=True)
         if stop_requested():
             print("interrupted", file=sys.stderr)
             break
-    for node in model.walk():
-        for name in node.param_names:
-            if averages and (node.id, name) in averages:
-                node.set_param(name, averages[node.id, name])
     return not stop_requested()
+
+
+def _averages(training: _Run) -> dict[tuple[int, str], Any]:
+    """The parameters that are tried and written: the averaged ones, if the config wants them."""
+    return (training.optimizer.averages or {}) if training.settings.use_averages else {}
 
 
 def _sizes(batch_size: int | Schedule[int]) -> Any:
