@@ -38,26 +38,62 @@ def test_steps(rng, width, dtype):
             np.testing.assert_allclose(gpu.copy_to_host(), cpu, rtol=limit, atol=limit)
 
 
-@pytest.mark.parametrize("backwards", [0, 1])
-def test_walks(rng, backwards):
-    width, starts = 3, np.array([0, 3, 5])
+@pytest.mark.parametrize("dirs", [1, 2])
+@pytest.mark.kernels("recurrent.lstm", "recurrent.lstm_few", "recurrent.backprop_lstm")
+def test_walks(rng, dirs):
+    width, inputs, places = 3, 2, (np.array([3, 2]), np.array([0, 3]), np.arange(3))
 
     def reals(*shape):
         return rng.standard_normal(shape).astype("f")
 
-    gates, weights = reals(5, 4 * width), reals(4 * width, width)
-    forward = [reals(3, width), reals(3, width), np.zeros((3, 4 * width), "f"), *np.zeros((2, 5, width), "f")]
-    forward += [gates, reals(4 * width), weights, starts, backwards]
-    backward = [*np.zeros((2, 3, width), "f"), np.zeros((5, 4 * width), "f"), reals(5, 2 * width), reals(5, 4 * width)]
-    backward += [reals(5, width), reals(width), weights, starts, width, backwards]
-    for kernel, args in ((recurrent.lstm, forward), (recurrent.backprop_lstm, backward)):
+    def room(*shape):
+        return np.zeros(shape, "f")
+
+    def on_both(kernel, args, cuda_args=None):
         on_cpu = [arg.copy() if isinstance(arg, np.ndarray) else arg for arg in args]
         kernel(*on_cpu)
-        on_cuda = [cuda.to_device(arg.copy()) if isinstance(arg, np.ndarray) else arg for arg in args]
+        on_cuda = [cuda.to_device(arg.copy()) if isinstance(arg, np.ndarray) else arg for arg in cuda_args or args]
         kernel(*on_cuda)
-        for cpu, gpu in zip(on_cpu, on_cuda, strict=True):
-            if isinstance(cpu, np.ndarray):
-                np.testing.assert_allclose(gpu.copy_to_host(), cpu, rtol=2e-6, atol=2e-6)
+        assert not np.array_equal(on_cpu[1], args[1])
+        return on_cpu, [arg.copy_to_host() if hasattr(arg, "copy_to_host") else arg for arg in on_cuda]
+
+    def agree(on_cpu, on_cuda, which):
+        for i in which:
+            np.testing.assert_allclose(on_cuda[i], on_cpu[i], rtol=2e-6, atol=2e-6)
+
+    x, stacked, bias = reals(5, inputs), reals(dirs * (inputs + width), 4 * width), reals(dirs, 4 * width)
+    states = reals(dirs, width), reals(dirs, width)
+    # Room for a block of either device: 8 sequences, and 1.
+    items = dirs * 8
+    kept = room(5, dirs * width), room(dirs * 5, width), room(dirs * 5, 4 * width)
+    args = [room(items, inputs + width), *kept, room(items, width), room(items, 4 * width), x, stacked, bias, *states]
+    agree(*on_both(recurrent.lstm, [*args, *places, 1]), (1, 2, 3))
+
+    weights = [reals(4 * width, n) for n in (inputs, width, inputs, width)]
+    backward = [room(items, 4 * width), room(dirs * 5, 4 * width), room(items, 4 * width), room(dirs * 5, width)]
+    backward += [room(items, width), room(items, width), reals(5, dirs * width), reals(5, dirs * width)]
+    backward += [reals(dirs * 5, 4 * width), reals(dirs * 5, width), *states, weights[1], weights[3], *places]
+    on_cpu, on_cuda = on_both(recurrent.backprop_lstm, backward)
+    agree(on_cpu, on_cuda, (1, 3))
+    # A block's sums: there are as many blocks as items on CUDA.
+    sums = on_cuda[2].reshape(dirs, 8, -1).sum(axis=1)
+    np.testing.assert_allclose(sums, on_cpu[2][:dirs], rtol=2e-6, atol=2e-6)
+
+    # One sequence, and room for as many as a block has.
+    def few(block):
+        one, items = (np.array([1, 1, 1, 1, 1]), np.arange(5), np.array([0])), dirs * block
+        results = [room(dirs * 5, 4 * width), room(dirs * 5, width), room(5, dirs * width)]
+        return [room(items, width), *results, room(items, width), room(items, 4 * width), *given, *one, 1]
+
+    given = x, *weights, bias, *states
+    agree(*on_both(recurrent.lstm_few, few(8), few(1)), (1, 2, 3))
+
+
+@pytest.mark.kernels("recurrent.transpose")
+def test_transposed_weights(rng):
+    x, out = rng.standard_normal((5, 3)).astype("f"), cuda.to_device(np.zeros((3, 5), "f"))
+    recurrent.transpose(out, cuda.to_device(x))
+    np.testing.assert_array_equal(out.copy_to_host(), x.T)
 
 
 def test_products(rng):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -84,62 +82,97 @@ def test_the_gradient_of_a_step_is_that_of_finite_differences(rng, dtype):
     np.testing.assert_allclose(carried, numeric[1], atol=limit)
 
 
-# Sequences of 4, 3, 3 and 1 rows; blocks of 16 sequences; widths within and beyond a vector.
-BATCHES = [[4, 3, 3, 1], [1], [2] * 19, [3] * 16 + [1]]
+# Sequences of 4, 3, 3 and 1 rows; blocks of 8 sequences; widths within and beyond a vector.
+BATCHES = [[4, 3, 3, 1], [1], [2] * 19, [3] * 8 + [1]]
 
 
-def packed(lengths):
-    """The first row of each step, and the end of the last."""
-    sizes = [sum(length > t for length in lengths) for t in range(max(lengths))]
-    return np.cumsum([0, *sizes])
+def laid_out(lengths, step_by_step):
+    """Sequences at each step, and two arrays whose sums are the row of a sequence's step."""
+    sizes = np.array([sum(length > t for length in lengths) for t in range(max(lengths))])
+    if step_by_step:
+        return sizes, np.cumsum(sizes) - sizes, np.arange(len(lengths))
+    # Sequence by sequence, the shortest first.
+    return sizes, np.arange(max(lengths)), np.cumsum(lengths[::-1])[::-1] - lengths
 
 
 @both
 @pytest.mark.parametrize("lengths", BATCHES)
-@pytest.mark.parametrize("backwards", [0, 1])
+@pytest.mark.parametrize("step_by_step", [True, False])
+@pytest.mark.parametrize("dirs", [1, 2])
 @pytest.mark.parametrize("width", [3, 20])
-def test_a_walk_is_its_steps_one_after_the_other(rng, lengths, backwards, width, dtype):
-    starts, sequences = packed(lengths), len(lengths)
-    rows, limit = int(starts[-1]), {"float32": 1e-5, "float64": 1e-13}[dtype]
+def test_a_walk_is_its_steps_one_after_the_other(rng, lengths, step_by_step, dirs, width, dtype):
+    places = sizes, step_rows, sequence_rows = laid_out(lengths, step_by_step)
+    rows, inputs, room, limit = sum(lengths), 5, -(-len(lengths) // 8) * 8, {"float32": 1e-5, "float64": 1e-13}[dtype]
 
     def reals(*shape):
         return rng.standard_normal(shape).astype(dtype)
 
-    inputs, bias, weights = reals(rows, 4 * width), reals(4 * width), reals(4 * width, width)
-    first_hidden, first_cell, dy = reals(width), reals(width), reals(rows, 2 * width)
-    hidden, cell = np.tile(first_hidden, (sequences, 1)), np.tile(first_cell, (sequences, 1))
-    true_hidden, true_cell = hidden.astype("d"), cell.astype("d")
-    gates, c, y = np.zeros((rows, 4 * width)), np.zeros((rows, width)), np.zeros((rows, width))
-    before = np.zeros((rows, width))
-    steps = list(itertools.pairwise(starts))
-    order = steps[::-1] if backwards else steps
-    for start, end in order:
-        now, size = slice(start, end), end - start
-        before[now] = true_cell[:size]
-        gates[now], c[now], y[now] = step(inputs[now], true_hidden[:size] @ weights.T, true_cell[:size], bias)
-        true_hidden[:size], true_cell[:size] = y[now], c[now]
-    left_y, left_c, left_gates = np.zeros_like(y, dtype), np.zeros_like(c, dtype), inputs.copy()
-    room = np.zeros((sequences, 4 * width), dtype)
-    initial = hidden.copy(), cell.copy()
-    recurrent.lstm(hidden, cell, room, left_y, left_c, left_gates, bias, weights, starts, backwards)
-    for left, expected in ((left_y, y), (left_c, c), (left_gates, gates), (hidden, true_hidden), (cell, true_cell)):
-        np.testing.assert_allclose(left, expected, rtol=limit, atol=limit)
+    x, W_in, W_rec = reals(rows, inputs), reals(dirs, 4 * width, inputs), reals(dirs, 4 * width, width)
+    bias, first_hidden, first_cell = reals(dirs, 4 * width), reals(dirs, width), reals(dirs, width)
+    dy = reals(rows, dirs * width)
+    gates, c, y = np.zeros((dirs, rows, 4 * width)), np.zeros((dirs, rows, width)), np.zeros((rows, dirs * width))
+    before, d_gates = np.zeros((dirs, rows, width)), np.zeros((dirs, rows, 4 * width))
+    for way in range(dirs):
+        columns = slice(way * width, (way + 1) * width)
+        steps = [step_rows[t] + sequence_rows[:size] for t, size in enumerate(sizes)][:: -1 if way else 1]
+        hidden, cell = (np.tile(a[way], (len(lengths), 1)).astype("d") for a in (first_hidden, first_cell))
+        found = np.zeros((rows, width))
+        for now in steps:
+            size = len(now)
+            before[way, now], found[now] = hidden[:size], cell[:size]
+            inner = x[now] @ W_in[way].T.astype("d") + hidden[:size] @ W_rec[way].T
+            gates[way, now], cell[:size], hidden[:size] = step(inner, 0, cell[:size], bias[way])
+            c[way, now], y[now, columns] = cell[:size], hidden[:size]
+        true_dh, true_dc = np.zeros((2, len(lengths), width))
+        for now in steps[::-1]:
+            part, own = np.zeros((len(now), 4 * width)), dy[now, columns].astype("d")
+            recurrent.backprop_lstm_step(part, own, true_dh, true_dc, gates[way, now], c[way, now], found[now])
+            d_gates[way, now] = part
+            true_dh[: len(now)] = part @ W_rec[way]
 
-    # Without the cells of each row.
-    hidden, cell = initial
-    again, last = np.zeros_like(left_y), np.zeros((sequences, width), dtype)
-    recurrent.lstm(hidden, cell, room, again, last, inputs.copy(), bias, weights, starts, backwards)
+    def flat(array):
+        return array.reshape(-1, array.shape[-1])
+
+    def agree(*pairs):
+        for found, expected in pairs:
+            np.testing.assert_allclose(found, expected, rtol=limit * 10, atol=limit)
+
+    stacked = flat(np.concatenate((W_in, W_rec), axis=2).transpose(0, 2, 1).copy())
+    z, cells = np.zeros((dirs * room, 4 * width), dtype), np.zeros((dirs * room, width), dtype)
+    operands = np.zeros((dirs * room, inputs + width), dtype)
+    left_y, left_c, left_gates = (
+        np.zeros_like(y, dtype),
+        np.zeros_like(flat(c), dtype),
+        np.zeros_like(flat(gates), dtype),
+    )
+    start = first_hidden, first_cell, *places
+    recurrent.lstm(operands, left_y, left_c, left_gates, cells, z, x, stacked, bias, *start, 1)
+    agree((left_y, y), (left_c, flat(c)), (left_gates, flat(gates)))
+
+    # Without the gates and cells of each row.
+    again = np.zeros_like(left_y)
+    recurrent.lstm(operands, again, cells, z, cells, z, x, stacked, bias, *start, 0)
     np.testing.assert_array_equal(again, left_y)
+    if room == 8:
+        weights = W_in[0], W_rec[0], W_in[-1], W_rec[-1]
+        for keeps in (0, 1):
+            few_y, few_c, few_gates = np.zeros_like(left_y), np.zeros_like(left_c), np.zeros_like(left_gates)
+            hidden = np.zeros_like(cells)
+            recurrent.lstm_few(hidden, few_gates, few_c, few_y, cells, z, x, *weights, bias, *start, keeps)
+            agree((few_y, y), (few_gates, flat(gates)), (few_c, flat(c) * keeps))
 
-    d_gates, true_dh, true_dc = np.zeros((rows, 4 * width)), *np.zeros((2, sequences, width))
-    for start, end in reversed(order):
-        now, size = slice(start, end), end - start
-        own = dy[now, width:].astype("d")
-        recurrent.backprop_lstm_step(
-            d_gates[now], own, true_dh, true_dc, gates[now].copy(), c[now].copy(), before[now].copy()
-        )
-        true_dh[:size] = d_gates[now] @ weights
-    left, dh, dc = np.zeros_like(d_gates, dtype), *np.zeros((2, sequences, width), dtype)
-    recurrent.backprop_lstm(dh, dc, left, dy, left_gates, left_c, first_cell, weights, starts, width, backwards)
-    for found, expected in ((left, d_gates), (dh, true_dh), (dc, true_dc)):
-        np.testing.assert_allclose(found, expected, rtol=limit * 10, atol=limit * 10)
+    left_d, left_before = np.zeros_like(left_gates), np.zeros_like(left_c)
+    d_bias = np.zeros((dirs * room // 8, 4 * width), dtype)
+    states = [np.ones((dirs * room, width), dtype) for _ in range(2)]
+    kept = left_y, left_gates, left_c, first_hidden, first_cell
+    recurrent.backprop_lstm(z, left_d, d_bias, left_before, *states, dy, *kept, W_rec[0], W_rec[-1], *places)
+    agree((left_d, flat(d_gates)), (left_before, flat(before)))
+    agree((d_bias.reshape(dirs, -1, 4 * width).sum(axis=1), d_gates.sum(axis=1)))
+
+
+@both
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (16, 16), (17, 35), (7, 40), (128, 48)])
+def test_transposed_weights(rng, rows, columns, dtype):
+    x, out = rng.standard_normal((columns, rows)).astype(dtype), np.zeros((rows, columns), dtype)
+    recurrent.transpose(out, x)
+    np.testing.assert_array_equal(out, x.T)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,10 @@ import numpy as np
 
 from ..kernels import _threads, arrays, products
 from ..types import DeviceTypes
-from . import _blas, _memory, _products
+from . import _lstm_walks, _memory, _products
 from .ops import Ops
+from .recurrent import Kept, Steps, Weights
 
-MIN_STEP = 500_000
-"""Multiplications in a step of an LSTM (10 µs) from which its two directions run at the same time."""
-MAX_STEP = 1 << 19
-"""Elements in a step from which the directions take turns, and its parts go to the threads."""
 BYTE, WORD = np.dtype("uint8"), np.dtype("float32")
 
 
@@ -75,22 +71,11 @@ class NumpyOps(Ops):
         else:
             self._matmul(a, b.T, out)
 
-    def _walks(self, sequences: int, W_rec: Any) -> bool:
-        # Few rows of large weights, too: a step of BLAS's would copy these once more.
-        return sequences <= _products.FEW_ROWS or W_rec.size <= _products.MAX_SHARED
+    def _layer_forwards(self, steps: Steps, ways: list[Weights], kept: Kept) -> None:
+        _lstm_walks.forwards(self, steps, ways, kept)
 
-    def _each_way(self, walk: Callable[[int], None], dirs: int, sequences: int, nO: int) -> None:
-        def work(first: int, last: int) -> None:
-            with _blas.single_threaded():
-                for way in range(first, last):
-                    walk(way)
-
-        operations, elements = sequences * 4 * nO * nO, sequences * 4 * nO
-        fits = operations < 2 * _blas.MIN_OPERATIONS and elements < MAX_STEP
-        if dirs > 1 and _threads.num_threads > 1 and operations >= MIN_STEP and fits:
-            _threads.run(work, [(way, way + 1) for way in range(dirs)])
-        else:
-            work(0, dirs)
+    def _layer_backwards(self, steps: Steps, ways: list[Weights], d_ways: list[Weights], d: Any, kept: Kept) -> Any:
+        return _lstm_walks.backwards(self, steps, ways, d_ways, d, kept)
 
     def cblas(self) -> Any:
         """Thinc's compiled table of BLAS functions, for compiled code that calls through it.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +12,6 @@ import numpy as np
 from ..kernels import recurrent as kernels
 from ..types import Floats1d, Floats2d, Floats3d, Ints1d
 from ._base import OpsBase, described, host_lengths
-
-MIN_SEQUENCES, MIN_STEPS = 8, 12
-"""From which on a walk has the weights copied, which takes as long as five steps of 32 sequences gain."""
 
 
 class RecurrentOps(OpsBase):
@@ -57,34 +53,25 @@ class RecurrentOps(OpsBase):
         dY (n, dirs * nO) is not changed; H0 and C0 get no gradient. Thinc's gradients of params, and of X at the first
         step of a direction, are not those of its forward pass: these are.
         """
+        return self._backprop_lstm("backprop_lstm", dY, lengths, params, fwd_state)
+
+    def _backprop_lstm(
+        self, what: str, dY: Any, lengths: Any, params: Any, fwd_state: tuple[Any, ...]
+    ) -> tuple[Any, Any]:
         Y, G, C, X, H0, C0 = self._forward_state(fwd_state)
-        depth, dirs, rows, nO = Y.shape
-        d, weights = self._reals("backprop_lstm: dY", dY, 2), self._reals("backprop_lstm: params", params, 1)
+        depth, dirs, rows, nO = C.shape
+        d, weights = self._reals(f"{what}: dY", dY, 2), self._reals(f"{what}: params", params, 1)
         d, weights, Y, G, C, X, H0, C0 = self._same_dtype(d, weights, Y, G, C, X, H0, C0)
         if d.shape != (rows, dirs * nO):
-            raise ValueError(f"backprop_lstm: dY must be {(rows, dirs * nO)}, got {described(d)}")
-        steps = _Steps("backprop_lstm: lengths", lengths, rows)
+            raise ValueError(f"{what}: dY must be {(rows, dirs * nO)}, got {described(d)}")
+        steps = lengths if isinstance(lengths, Steps) else Steps.of_sizes(f"{what}: lengths", lengths, rows)
         d_weights = self._empty(weights.shape, weights.dtype)
-        layers = _layers("backprop_lstm", weights, (depth, dirs, nO), X.shape[1])
-        d_layers = _layers("backprop_lstm", d_weights, (depth, dirs, nO), X.shape[1])
+        layers = _layers(what, weights, (depth, dirs, nO), X.shape[1])
+        d_layers = _layers(what, d_weights, (depth, dirs, nO), X.shape[1])
         for layer in reversed(range(depth)):
-            inputs = self._side_by_side(Y[layer - 1]) if layer else X
-            d_gates = self._empty((dirs, *G.shape[2:]), d.dtype)
-            run = partial(self._layer_backwards, steps, layers[layer], d, d_gates, G[layer], C[layer], H0[layer])
-            self._each_way(run, dirs, steps.sequences, nO)
-            d_inputs = self._empty(inputs.shape, d.dtype)
-            for way in range(dirs):
-                given, wanted = layers[layer][way], d_layers[layer][way]
-                self._matmul(d_gates[way].T, inputs, out=wanted.W_in)
-                y_before = steps.states_before(self.xp, Y[layer, way], way, C0[layer, way])
-                self._matmul(d_gates[way].T, y_before, out=wanted.W_rec)
-                d_gates[way].sum(axis=0, out=wanted.b_in)
-                wanted.b_rec[...] = wanted.b_in
-                part = self._empty(inputs.shape, d.dtype) if way else d_inputs
-                self._matmul(d_gates[way], given.W_in, out=part)
-                if way:
-                    d_inputs += part
-            d = d_inputs
+            inputs = Y[layer - 1] if layer else X
+            kept = Kept(inputs, Y[layer], G[layer], C[layer], H0[layer], C0[layer])
+            d = self._layer_backwards(steps, layers[layer], d_layers[layer], d, kept)
         return d, d_weights
 
     def _lstm(
@@ -103,93 +90,91 @@ class RecurrentOps(OpsBase):
                 f"{what}: H0 and C0 must both have the shape (depth, 1 or 2, nO), got {H0.shape} and {C0.shape}"
             )
         layers = _layers(what, params, H0.shape, X.shape[1])
-        steps = _Steps(f"{what}: size_at_t", size_at_t, len(X))
-        kept = (depth if keep else 1, dirs, len(X))
-        Y = self._empty((*kept, nO), X.dtype)
-        G = self._empty((*kept, 4 * nO), X.dtype)
-        # What is not kept needs a row for each sequence only.
-        alone = not keep and self._walks(steps.sequences, layers[0][0].W_rec)
-        C = self._empty((*kept[:2], steps.sequences if alone else len(X), nO), X.dtype)
-        outputs = X
+        rows = len(X)
+        steps = size_at_t if isinstance(size_at_t, Steps) else Steps.of_sizes(f"{what}: size_at_t", size_at_t, rows)
+        if not keep:
+            outputs = X
+            for layer in range(depth):
+                kept = Kept(outputs, self._empty((rows, dirs * nO), X.dtype), None, None, H0[layer], C0[layer])
+                self._layer_forwards(steps, layers[layer], kept)
+                outputs = kept.Y
+            return outputs, ()
+        Y = self._empty((depth, rows, dirs * nO), X.dtype)
+        G = self._empty((depth, dirs, rows, 4 * nO), X.dtype)
+        C = self._empty((depth, dirs, rows, nO), X.dtype)
         for layer in range(depth):
-            inputs, ways = outputs, layers[layer]
-            y = Y[layer if keep else 0]
-            gates, c = (G[layer], C[layer]) if keep else (G[0], C[0])
-            for way in range(dirs):
-                self._matmul(inputs, ways[way].W_in.T, out=gates[way])
-            run = partial(self._layer_forwards, steps, ways, y, gates, c, H0[layer], C0[layer])
-            self._each_way(run, dirs, steps.sequences, nO)
-            outputs = self._side_by_side(Y[layer if keep else 0])
-        return outputs, (Y, G, C, X, H0, C0)
+            inputs = Y[layer - 1] if layer else X
+            kept = Kept(inputs, Y[layer], G[layer], C[layer], H0[layer], C0[layer])
+            self._layer_forwards(steps, layers[layer], kept)
+        return Y[-1], (Y, G, C, X, H0, C0)
 
-    def _layer_forwards(
-        self, steps: _Steps, ways: list[_Weights], Y: Any, gates: Any, C: Any, H0: Any, C0: Any, way: int
-    ) -> None:
-        """The steps of a direction, after the product of its input."""
-        W_rec, y, c, bias = ways[way].W_rec, Y[way], C[way], ways[way].b_in + ways[way].b_rec
-        nO, sequences = y.shape[1], steps.sequences
-        # Every sequence has its states here: those before its first step until then.
-        hidden, cell = self._empty((2, sequences, nO), y.dtype)
-        hidden[...] = C0[way]
-        cell[...] = H0[way]
-        recurrent = self._empty((sequences, 4 * nO), y.dtype)
-        # Read by rows it is a seventh faster in many steps of many sequences, and a third for BLAS.
-        is_worth_a_copy = sequences >= MIN_SEQUENCES and len(steps.sizes) >= MIN_STEPS
-        if self._walks(sequences, W_rec):
-            if is_worth_a_copy:
-                W_rec = self.xp.ascontiguousarray(W_rec.T)
-            kernels.lstm(hidden, cell, recurrent, y, c, gates[way], bias, W_rec, steps.bounds, way)
-            return
-        by_rows = self.xp.ascontiguousarray(W_rec.T)
-        for start, end in steps.walk(way):
-            now, size = slice(start, end), end - start
-            self._matmul(hidden[:size], by_rows, out=recurrent[:size])
-            kernels.lstm_step(y[now], c[now], gates[way, now], bias, hidden, cell, recurrent)
+    def _layer_forwards(self, steps: Steps, ways: list[Weights], kept: Kept) -> None:
+        """Fill a layer's outputs, and its gates and cells if they are kept.
 
-    def _layer_backwards(
-        self, steps: _Steps, ways: list[_Weights], d: Any, d_gates: Any, gates: Any, C: Any, H0: Any, way: int
-    ) -> None:
-        """The gradient of what went into the gates of a direction."""
-        W_rec, c, d_g, g = ways[way].W_rec, C[way], d_gates[way], gates[way]
-        nO, sequences = c.shape[1], steps.sequences
-        d_y, d_c = self.xp.zeros((2, sequences, nO), dtype=d.dtype)
-        if self._walks(sequences, W_rec):
-            kernels.backprop_lstm(d_y, d_c, d_g, d, g, c, H0[way], W_rec, steps.bounds, way * nO, way)
-            return
-        own = self.xp.ascontiguousarray(d[:, way * nO : (way + 1) * nO])
-        c_before = steps.states_before(self.xp, c, way, H0[way])
-        for start, end in reversed(list(steps.walk(way))):
-            now = slice(start, end)
-            kernels.backprop_lstm_step(d_g[now], own[now], d_y, d_c, g[now], c[now], c_before[now])
-            self._matmul(d_g[now], W_rec, out=d_y[: end - start])
+        Here step by step, for a GPU; NumpyOps walks through whole sequences in a kernel.
+        """
+        inputs, Y, H0, C0 = kept.X, kept.Y, kept.H0, kept.C0
+        nO, rows, sequences, dtype = H0.shape[1], len(inputs), steps.sequences, inputs.dtype
+        for way, weights in enumerate(ways):
+            gates = self._empty((rows, 4 * nO), dtype) if kept.G is None else kept.G[way]
+            c = self._empty((rows, nO), dtype) if kept.C is None else kept.C[way]
+            y = Y if len(ways) == 1 else self._empty((rows, nO), dtype)
+            self._matmul(inputs, weights.W_in.T, out=gates)
+            # Every sequence has its states here: those before its first step until then.
+            hidden, cell = self._empty((2, sequences, nO), dtype)
+            hidden[...] = C0[way]
+            cell[...] = H0[way]
+            recurrent = self._empty((sequences, 4 * nO), dtype)
+            # By rows BLAS takes a third less time for many steps.
+            by_rows, bias = self.xp.ascontiguousarray(weights.W_rec.T), weights.b_in + weights.b_rec
+            for start, end in steps.walk(way):
+                now, size = slice(start, end), end - start
+                self._matmul(hidden[:size], by_rows, out=recurrent[:size])
+                kernels.lstm_step(y[now], c[now], gates[now], bias, hidden, cell, recurrent)
+            if len(ways) > 1:
+                Y[:, way * nO : (way + 1) * nO] = y
 
-    def _walks(self, sequences: int, W_rec: Any) -> bool:
-        """Whether one kernel walks through whole sequences, its products included."""
-        return False
-
-    def _each_way(self, walk: Callable[[int], None], dirs: int, sequences: int, nO: int) -> None:
-        """Call with each direction; NumpyOps has a thread for each."""
-        for way in range(dirs):
-            walk(way)
+    def _layer_backwards(self, steps: Steps, ways: list[Weights], d_ways: list[Weights], d: Any, kept: Kept) -> Any:
+        """Fill the gradients of a layer's weights, and return that of its input. `d` is that of its output."""
+        nO, sequences = kept.H0.shape[1], steps.sequences
+        d_inputs = self._empty(kept.X.shape, d.dtype)
+        for way, (weights, wanted) in enumerate(zip(ways, d_ways, strict=True)):
+            c, g, columns = kept.C[way], kept.G[way], slice(way * nO, (way + 1) * nO)
+            d_gates = self._empty(g.shape, d.dtype)
+            own = self.xp.ascontiguousarray(d[:, columns])
+            c_before = steps.states_before(self.xp, c, way, kept.H0[way])
+            d_y, d_c = self.xp.zeros((2, sequences, nO), dtype=d.dtype)
+            for start, end in reversed(list(steps.walk(way))):
+                now = slice(start, end)
+                kernels.backprop_lstm_step(d_gates[now], own[now], d_y, d_c, g[now], c[now], c_before[now])
+                self._matmul(d_gates[now], weights.W_rec, out=d_y[: end - start])
+            self._matmul(d_gates.T, kept.X, out=wanted.W_in)
+            y_before = steps.states_before(self.xp, kept.Y[:, columns], way, kept.C0[way])
+            self._matmul(d_gates.T, y_before, out=wanted.W_rec)
+            d_gates.sum(axis=0, out=wanted.b_in)
+            wanted.b_rec[...] = wanted.b_in
+            part = self._empty(kept.X.shape, d.dtype) if way else d_inputs
+            self._matmul(d_gates, weights.W_in, out=part)
+            if way:
+                d_inputs += part
+        return d_inputs
 
     def _forward_state(self, fwd_state: Any) -> list[Any]:
         """What lstm_forward_training returned: nothing else has arrays whose shapes fit like that."""
         wrong = "backprop_lstm: fwd_state must be what lstm_forward_training returned"
         if not isinstance(fwd_state, (tuple, list)) or len(fwd_state) != 6:
             raise TypeError(f"{wrong}, got {described(fwd_state)}")
-        ranks = (4, 4, 4, 2, 3, 3)
+        ranks = (3, 4, 4, 2, 3, 3)
         state = [self._reals(f"{wrong}: part {i}", X, ranks[i]) for i, X in enumerate(fwd_state)]
         Y, G, C, X, H0, C0 = (part.shape for part in state)
-        if (*Y[:3], 4 * Y[3]) != G or C != Y or X[0] != Y[2] or not H0 == C0 == (*Y[:2], Y[3]):
+        depth, dirs, rows, nO = C
+        expected = (depth, rows, dirs * nO), (*C[:3], 4 * nO), rows, (*C[:2], nO), (*C[:2], nO)
+        if (Y, G, X[0], H0, C0) != expected:
             raise ValueError(f"{wrong}, got arrays of the shapes {(Y, G, C, X, H0, C0)}")
         return state
 
-    def _side_by_side(self, Y: Any) -> Any:
-        """The outputs of a layer's directions (dirs, n, nO) as one (n, dirs * nO)."""
-        return Y[0] if len(Y) == 1 else self.xp.concatenate(tuple(Y), axis=1)
 
-
-class _Weights(NamedTuple):
+class Weights(NamedTuple):
     """Views into params: of the input, and of the output before."""
 
     W_in: Any
@@ -198,7 +183,18 @@ class _Weights(NamedTuple):
     b_rec: Any
 
 
-def _layers(what: str, params: Any, states: tuple[int, int, int], nI: int) -> list[list[_Weights]]:
+class Kept(NamedTuple):
+    """A layer's input and output, its gates and cells, and what it starts with. Gates and cells may be None."""
+
+    X: Any
+    Y: Any
+    G: Any
+    C: Any
+    H0: Any
+    C0: Any
+
+
+def _layers(what: str, params: Any, states: tuple[int, int, int], nI: int) -> list[list[Weights]]:
     """The weights of each layer's directions."""
     depth, dirs, nO = states
     widths = [nI] + [dirs * nO] * (depth - 1)
@@ -216,15 +212,24 @@ def _layers(what: str, params: Any, states: tuple[int, int, int], nI: int) -> li
         return params[start:end].reshape(shape)
 
     return [
-        [_Weights(take(4 * nO, width), take(4 * nO), take(4 * nO, nO), take(4 * nO)) for _ in range(dirs)]
+        [Weights(take(4 * nO, width), take(4 * nO), take(4 * nO, nO), take(4 * nO)) for _ in range(dirs)]
         for width in widths
     ]
 
 
-class _Steps:
-    """Where the time steps of a packed batch are."""
+class Steps:
+    """Where the time steps of a batch are: the row of a sequence's step is a sum of two numbers."""
 
-    def __init__(self, what: str, size_at_t: Any, rows: int):
+    def __init__(self, sizes: Any, step_rows: Any, sequence_rows: Any):
+        self.sizes = sizes
+        """How many sequences there are at each step: int64, as the others are."""
+        self.step_rows = step_rows
+        self.sequence_rows = sequence_rows
+        self.sequences = len(sequence_rows)
+
+    @classmethod
+    def of_sizes(cls, what: str, size_at_t: Any, rows: int) -> Steps:
+        """A batch that is packed step by step. ValueError if the sizes do not fit the rows."""
         listed = host_lengths(what, size_at_t)
         if sum(listed) != rows:
             raise ValueError(f"{what} must add up to the number of rows, {rows}, not to {sum(listed)}")
@@ -234,15 +239,23 @@ class _Steps:
             raise ValueError(
                 f"{what} must not rise, but goes from {sizes[position - 1]} to {sizes[position]} at position {position}"
             )
-        self.sizes = sizes[sizes > 0]
-        self.bounds = np.concatenate((np.zeros(1, "int64"), self.sizes.cumsum()))
-        """The first row of each step, and the end of the last."""
-        self.sequences = int(self.sizes[0]) if self.sizes.size else 0
+        sizes = sizes[sizes > 0]
+        return cls(sizes, sizes.cumsum() - sizes, np.arange(sizes[0] if sizes.size else 0))
+
+    @classmethod
+    def of_lengths(cls, lengths: Any) -> Steps:
+        """Sequences one after the other."""
+        sizes = np.asarray(lengths, dtype="int64")
+        order = (-sizes).argsort(kind="stable")[: np.count_nonzero(sizes)]
+        starts = sizes.cumsum() - sizes
+        falling = sizes[order]
+        longest = int(falling[0]) if falling.size else 0
+        at_each = len(falling) - falling[::-1].searchsorted(np.arange(longest), side="right")
+        return cls(at_each, np.arange(longest), starts[order])
 
     def walk(self, way: int) -> Iterator[tuple[int, int]]:
-        """First row and end of each step, in the order of a direction: 0 from the start, 1 from the end."""
-        bounds = self.bounds.tolist()
-        steps = list(itertools.pairwise(bounds))
+        """First row and end of each step of a packed batch, as a direction comes to them: 0 from the start."""
+        steps = list(itertools.pairwise([0, *self.sizes.cumsum().tolist()]))
         return iter(steps[::-1] if way else steps)
 
     def states_before(self, xp: Any, states: Any, way: int, initial: Any) -> Any:
@@ -254,12 +267,11 @@ class _Steps:
         return found
 
     def _rows_before(self, way: int) -> Any:
-        """For each row, which row of its sequence a direction comes from; -1 where it begins."""
+        """For each row, which row of its sequence a direction comes from; -1 where it begins. Packed step by step."""
         step = np.repeat(np.arange(len(self.sizes)), self.sizes)
-        starts = self.bounds[:-1]
-        sequence = np.arange(len(step)) - starts[step]
+        sequence = np.arange(len(step)) - self.step_rows[step]
         before = step + (1 if way else -1)
         inside = (before >= 0) & (before < len(self.sizes))
         before = np.where(inside, before, 0)
         inside &= sequence < self.sizes[before]
-        return np.where(inside, starts[before] + sequence, -1)
+        return np.where(inside, self.step_rows[before] + sequence, -1)

@@ -174,7 +174,8 @@ def _share(board: int, function: int, arguments: int, items: int, size: int, ste
     """
     pieces = min(size // load(board + GRAIN), PIECES_PER_THREAD * (load(board + LIMIT) + 1), MOST_PIECES)
     pieces = max(pieces, 1)  # None, if the grain was changed after the loop had looked whether to come here.
-    each = ((items + pieces - 1) // pieces + step - 1) // step * step
+    # Rather some more pieces than some of twice the size: of ten blocks each of two threads is to have five.
+    each = max((items + step - 1) // step // pieces, 1) * step
     if each >= items or not _publish(board, function, arguments, items, each):
         call_task(function, arguments, 0, items)
         return 0

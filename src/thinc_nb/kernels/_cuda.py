@@ -270,6 +270,12 @@ def _turn_weights(strip: Any, w: Any, first: Any) -> None:
             strip[3 * width + k, i] = after
 
 
+def _copy_transposed(out: Any, x: Any) -> None:
+    for i in range(out.shape[0]):
+        for j in range(cuda.threadIdx.x, out.shape[1], cuda.blockDim.x):
+            out[i, j] = x[j, i]
+
+
 BOUND: dict[str, Callable[..., Any]] = {
     "sum_of": _sum_of,
     "sum_of_squares": _sum_of_squares,
@@ -279,6 +285,7 @@ BOUND: dict[str, Callable[..., Any]] = {
     "multiply_columns": _multiply_columns,
     "multiply_pairs": _multiply_pairs,
     "turn_weights": _turn_weights,
+    "copy_transposed": _copy_transposed,
 }
 
 COMMON: dict[str, Callable[..., Any]] = {

@@ -12,29 +12,13 @@ from typing import Any
 from numba import njit, types
 from numba.extending import intrinsic
 
-from ._tiles import FASTMATH, ROOMY, VECTOR_BYTES, Emitter
+from ._tiles import FASTMATH, ROOMY, VECTOR_BYTES, Emitter, turned
 
 ir: Any = import_module("llvmlite.ir")
 MANY_PAIRS = 4 if ROOMY else 2
 STRIP = 2
 """Vectors in a row of a strip of weights."""
 HALF = 0.5
-
-
-def turned(emit: Emitter, vectors: list[Any]) -> list[Any]:
-    """The columns of as many vectors as they have lanes."""
-    step = emit.lanes // 2
-    while step:
-        low = [lane if not lane & step else emit.lanes + lane - step for lane in range(emit.lanes)]
-        high = [lane + step if not lane & step else emit.lanes + lane for lane in range(emit.lanes)]
-        turned = list(vectors)
-        for i in range(emit.lanes):
-            if not i & step:
-                a, b = vectors[i], vectors[i + step]
-                turned[i], turned[i + step] = emit.shuffle(a, b, low), emit.shuffle(a, b, high)
-        vectors = turned
-        step //= 2
-    return vectors
 
 
 def pair_tile(pairs: int, is_last: bool) -> Any:

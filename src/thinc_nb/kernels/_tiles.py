@@ -278,6 +278,43 @@ def outer_tile(rows: int, vectors: int) -> Any:
     return tile
 
 
+def turned(emit: Emitter, vectors: list[Any]) -> list[Any]:
+    """The columns of as many vectors as they have lanes."""
+    step = emit.lanes // 2
+    while step:
+        low = [lane if not lane & step else emit.lanes + lane - step for lane in range(emit.lanes)]
+        high = [lane + step if not lane & step else emit.lanes + lane for lane in range(emit.lanes)]
+        turned = list(vectors)
+        for i in range(emit.lanes):
+            if not i & step:
+                a, b = vectors[i], vectors[i + step]
+                turned[i], turned[i + step] = emit.shuffle(a, b, low), emit.shuffle(a, b, high)
+        vectors = turned
+        step //= 2
+    return vectors
+
+
+@intrinsic
+def transposed_tile(typing_context: Any, out: Any, x: Any, r: Any, c: Any) -> Any:
+    """out[r + i, c + j] = x[c + j, r + i] for as many rows and columns as a vector has lanes."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emitter(context, builder, signature.args[0].dtype)
+        target, source = emit.arrays(signature.args[:2], args[:2])
+        r, c = args[2:]
+
+        def line(array: Any, row: Any, column: Any, i: int) -> Any:
+            start = emit.further(emit.start(array), emit.strides(array)[0], builder.add(row, emit.integer(i)))
+            return builder.gep(start, [builder.mul(column, emit.integer(emit.bytes))])
+
+        rows = turned(emit, [emit.load(line(source, c, r, i)) for i in range(emit.lanes)])
+        for i, row in enumerate(rows):
+            emit.store(row, line(target, r, c, i))
+        return context.get_dummy_value()
+
+    return types.void(out, x, r, c), generate
+
+
 HIGH = 4 if ROOMY else 2
 TALL, BROAD = (8, 4) if ROOMY else (4, 2)
 dot_high, dot_pair, dot_row, dot_rest = dot_tile(HIGH, 4), dot_tile(2, 4), dot_tile(1, 8), dot_tile(1, 4)
@@ -341,8 +378,22 @@ def multiply_columns(out: Any, a: Any, b: Any) -> None:
     multiply(out, a.T, b)
 
 
+@njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)
+def copy_transposed(out: Any, x: Any) -> None:
+    rows, columns = out.shape
+    lanes = VECTOR_BYTES // out.itemsize
+    whole_rows, whole_columns = rows - rows % lanes, columns - columns % lanes
+    for c in range(0, whole_columns, lanes):
+        for r in range(0, whole_rows, lanes):
+            transposed_tile(out, x, r, c)
+    for r in range(rows):
+        for c in range(whole_columns if r < whole_rows else 0, columns):
+            out[r, c] = x[c, r]
+
+
 PRODUCTS = {
     "multiply": multiply,
     "multiply_transposed": multiply_transposed,
     "multiply_columns": multiply_columns,
+    "copy_transposed": copy_transposed,
 }

@@ -216,3 +216,8 @@ def multiply_pairs(out: Any, t: Any, strips: Any, first: int, end: int) -> None:
 @Word
 def turn_weights(strip: Any, w: Any, first: int) -> None:
     """What `multiply_pairs` multiplies with, of the outs from `first` on."""
+
+
+@Word
+def copy_transposed(out: Any, x: Any) -> None:
+    """out = x.T."""
