@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from thinc_nb._parameters import arenas_of, lay_out, loose_parameters
+from thinc_nb._parameters import aligned_zeros, arenas_of, lay_out, loose_parameters
 from thinc_nb.model import Model
 
 
@@ -279,3 +279,21 @@ def test_every_dtype_of_numbers_is_laid_out(dtype: str) -> None:
     assert loose_parameters(model) == []
     assert model.get_param("x").tolist() == value.tolist()
     assert is_aligned(model.get_param("y"))
+
+
+def test_large_buffers_of_one_update_begin_in_different_places_of_a_page() -> None:
+    like = np.zeros(0, "f")
+    arrays = [aligned_zeros(1 << 16, like=like) for _ in range(100)]
+    assert all(is_aligned(array) and array.shape == (1 << 16,) and not array.any() for array in arrays)
+    places = [array.ctypes.data % 4096 for array in arrays]
+    # Weights, gradients, two moments and averages.
+    for at in range(96):
+        pairs = itertools.combinations(places[at : at + 5], 2)
+        assert all(768 <= (a - b) % 4096 <= 4096 - 768 for a, b in pairs)
+
+
+def test_small_buffers_take_no_page_more() -> None:
+    array = aligned_zeros(1000, like=np.zeros(0, "f"))
+    assert is_aligned(array)
+    assert array.base is not None
+    assert array.base.nbytes <= 4000 + 64

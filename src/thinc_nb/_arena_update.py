@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ._parameters import aligned_zeros
 from .backends.updates import Chunks
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ class Layout:
     def __init__(
         self, optimizer: Optimizer, ops: Ops, arena: Arena, spans: tuple[Span, ...], has_moments: bool
     ) -> None:
-        xp = ops.xp
         weights = arena.weights
         self.weights = weakref.ref(weights)
         self.spans = spans
@@ -58,8 +58,8 @@ class Layout:
         self.mom1: Any = None
         self.mom2: Any = None
         if has_moments:
-            self.mom1, self.mom2 = xp.zeros((2, weights.size), dtype=weights.dtype)
-        self.average = None if optimizer.averages is None else xp.zeros(weights.size, dtype=weights.dtype)
+            self.mom1, self.mom2 = (aligned_zeros(weights.size, like=weights) for _ in range(2))
+        self.average = None if optimizer.averages is None else aligned_zeros(weights.size, like=weights)
         self.views: list[tuple[Any, Any, Any]] = [self._take_over(optimizer, span) for span in spans]
 
     def fits(self, optimizer: Optimizer, arena: Arena, spans: tuple[Span, ...], has_moments: bool) -> bool:
