@@ -106,8 +106,10 @@ def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, spans: tuple[Span
         optimizer._layouts.append(layout)
     norms = ops._gradient_norms(arena.gradients, layout.chunks)
     real = arena.weights.dtype.type
-    rows = {id(rate): _row(rate, real) for rate in rates}
-    table = ops.xp.asarray([rows[id(rate)] for rate in rates], dtype=real)
+    # Nearly always one for all of them.
+    rows = {key: _row(rate, real) for key, rate in {id(rate): rate for rate in rates}.items()}
+    table = ops.xp.empty((len(rates), len(next(iter(rows.values())))), dtype=real)
+    table[...] = ops.xp.asarray([rows[id(rate)] for rate in rates] if len(rows) > 1 else [*rows.values()], dtype=real)
     if max(rate.threshold for rate in rates) > 0.0:
         for place, (rate, norm) in enumerate(zip(rates, norms.tolist(), strict=True)):
             if 0.0 < rate.threshold <= norm:
