@@ -42,6 +42,14 @@ print("interrupted" if times else "never")
 """
 
 
+@pytest.fixture(autouse=True)
+def interrupts():
+    """Ctrl-C interrupts, also where a shell has started the tests in the background, with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_the_interrupt_comes_after_the_block():
     steps = []
 
