@@ -284,7 +284,7 @@ def mismatches(path: Path, model: Model[Any, Any], optimizer: Any = None) -> str
 
 
 def test_another_model_is_refused(saved: Path) -> None:
-    assert "dimension 'nO' is 7 here and 6 in the data" in mismatches(saved, build(7))
+    assert "Attempt to change dimension 'nO' from 7 to 6, its size in the data" in mismatches(saved, build(7))
     message = mismatches(saved, build(middle=False))
     assert "mismatched structure" in message
     assert "\n+maxout" in message

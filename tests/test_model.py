@@ -63,7 +63,7 @@ def test_what_is_not_there_raises_key_error_and_value_error(kind: type[Exception
 def test_an_unset_error_says_what_to_do() -> None:
     with pytest.raises(UnsetError) as caught:
         node("linear", params={"W": None}).get_param("W")
-    expected = "Cannot get parameter 'W' for model 'linear': it is not set. To do: initialize the model first"
+    expected = "Parameter 'W' for model 'linear' has not been allocated yet. To do: initialize the model first"
     assert str(caught.value) == expected
 
 

@@ -318,3 +318,15 @@ def test_what_is_no_optimizer_is_refused(given: Any) -> None:
         model.finish_update(given)
     assert model.to_bytes() == before
     assert model.has_grad("W")
+
+
+def test_a_number_is_added_to_every_element_of_a_gradient() -> None:
+    model = node(params={"scale": ones(1), "W": ones(2, 2)})
+    one: Any = np.float32(1)
+    for number in (one, 0.5, 2):
+        model.inc_grad("scale", number)
+        model.inc_grad("W", number)
+    assert model.get_grad("scale").tolist() == [3.5]
+    np.testing.assert_array_equal(model.get_grad("W"), ones(2, 2) * np.float32(3.5))
+    model.set_param("zero axes", one)
+    assert model.get_param("zero axes").shape == ()

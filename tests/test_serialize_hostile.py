@@ -216,7 +216,11 @@ def test_older_ways_of_writing_arrays_are_read(value: Any) -> None:
         (["nodes", 1, "name"], ..., "layers[0] 'child': name should be a str, not NoneType"),
         (["nodes", 1, "name"], b"child", "layers[0] 'child': name should be a str, not bytes"),
         (["nodes", 1, "dims"], [], "layers[0] 'child': dims should be a dict, not list"),
-        (["nodes", 1, "dims", "nO"], 5, "layers[0] 'child': dimension 'nO' is 2 here and 5 in the data"),
+        (
+            ["nodes", 1, "dims", "nO"],
+            5,
+            "layers[0] 'child': Attempt to change dimension 'nO' from 2 to 5, its size in the data",
+        ),
         (["nodes", 1, "dims", "nO"], -1, "layers[0] 'child': dimension 'nO' should be a size, not -1"),
         (["nodes", 1, "dims", "nO"], "2", "layers[0] 'child': dimension 'nO' should be a size, not '2'"),
         (["nodes", 1, "dims", "nX"], 3, "layers[0] 'child': it has no dimension 'nX'"),

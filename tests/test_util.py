@@ -8,7 +8,7 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional, TypeVar
 
 import numpy as np
 import pytest
@@ -134,6 +134,7 @@ def test_to_categorical_of_nothing_needs_the_number_of_classes() -> None:
         (3, -0.1, ValueError, "greater than or equal to 0"),
         (1, 0.1, ValueError, "n_classes should be greater than 1"),
         (2, 0.0, IndexError, "there is no class 2 among 2"),
+        (0, 0.0, ValueError, "n_classes should be at least 1, got 0"),
     ],
 )
 def test_to_categorical_refuses(n_classes: int, label_smoothing: float, error: Any, message: str) -> None:
@@ -373,6 +374,23 @@ def literal(model: Any, X: Literal["a", "b"], is_train: bool) -> tuple[ArgsKwarg
     raise NotImplementedError
 
 
+BoundT = TypeVar("BoundT", bound=Floats2d)
+OneOfT = TypeVar("OneOfT", Floats2d, Ragged)
+AnyT = TypeVar("AnyT")
+
+
+def bound(model: Any, X: BoundT, is_train: bool) -> tuple[BoundT, Callable[..., Any]]:
+    raise NotImplementedError
+
+
+def one_of(model: Any, X: OneOfT, is_train: bool) -> tuple[OneOfT, Callable[..., Any]]:
+    raise NotImplementedError
+
+
+def anything(model: Any, X: AnyT, is_train: bool) -> tuple[AnyT, Callable[..., Any]]:
+    raise NotImplementedError
+
+
 def plain(model, X, is_train):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
@@ -411,6 +429,9 @@ PADDED = Padded(np.zeros((1, 1, 1), dtype="float32"), LENGTHS, LENGTHS, LENGTHS)
         (literal, "a", ArgsKwargs((), {})),
         (plain, 3, 4),
         (unknown, 3, 4),
+        (bound, F, F),
+        (one_of, F, Ragged(F, LENGTHS)),
+        (anything, 3, "text"),
     ],
 )
 def test_valid_data_passes(forward: Any, X: Any, Y: Any) -> None:
@@ -450,6 +471,16 @@ def test_valid_data_passes(forward: Any, X: Any, Y: Any) -> None:
         (pair, None, (F,), [(("Y", 0), "wrong tuple length 1, expected 2")]),
         (literal, "c", None, [(("X",), "unexpected value; permitted: 'a', 'b'")]),
         (array_only, F, F, [(("Y",), "not a valid numpy or cupy array")]),
+        (bound, F[0], F, [(("X",), "wrong array dimensions (expected 2, got 1)")]),
+        (
+            one_of,
+            F,
+            F[0],
+            [
+                (("Y", 0), "wrong array dimensions (expected 2, got 1)"),
+                (("Y", 0), "instance of Ragged expected, got ndarray"),
+            ],
+        ),
         (
             lambda X: X,
             F,

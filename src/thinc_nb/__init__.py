@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import api as api, compat as compat, config as config, types as types
+    from . import about as about, api as api, compat as compat, config as config, types as types
     from ._warmup import warmup as warmup
     from .as_thinc import install_as_thinc as install_as_thinc
     from .checkpoints import load_checkpoint as load_checkpoint, save_checkpoint as save_checkpoint
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 
 
 if not TYPE_CHECKING:  # a checker that saw __getattr__ would accept any name
-    _MODULES = ("api", "compat", "config", "types")
+    _MODULES = ("about", "api", "compat", "config", "types")
     _OFFERED = {
         "check_model": "model_checks",
         "install_as_thinc": "as_thinc",

@@ -17,7 +17,7 @@ from ._msgpack_stream import Blob, StoredArray
 from ._parameters import Home, Parameter, lay_out, new_homes, without_overlaps
 from ._shapes import check_shapes, shape_rules
 from ._tree import path_to
-from .errors import SerializationError
+from .errors import SerializationError, StructureError
 
 if TYPE_CHECKING:
     from .model import Model
@@ -80,8 +80,8 @@ class Entry:
         head = {"name": node.name, "dims": {}, "refs": {}}
         return cls(root, node, {"nodes": [head], "attrs": [{}], "params": [{}], "shims": [[]]}, 0)
 
-    def problem(self, text: str) -> SerializationError:
-        return SerializationError(f"cannot load {path_to(self.root, self.node)}: {text}")
+    def problem(self, text: str, kind: type[SerializationError] = SerializationError) -> SerializationError:
+        return kind(f"cannot load {path_to(self.root, self.node)}: {text}")
 
     def typed(self, value: Any, kind: type[_T], what: str) -> _T:
         if not isinstance(value, kind):
@@ -103,7 +103,8 @@ class Entry:
             if not isinstance(data, Blob):
                 self.typed(data, bytes, "the bytes of a shim")
         if len(self.shims) > len(self.node.shims):
-            raise self.problem(f"there is data for {len(self.shims)} shims, but it has {len(self.node.shims)}")
+            problem = f"there is data for {len(self.shims)} shims, but it has {len(self.node.shims)}"
+            raise self.problem(problem, StructureError)
         plan = Plan(
             node=self.node,
             name=self.name,
@@ -121,10 +122,10 @@ class Entry:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
             raise self.problem(f"dimension {name!r} should be a size, not {value!r:.80}")
         if self.node.has_dim(name) is False:
-            raise self.problem(f"it has no dimension {name!r}")
+            raise self.problem(f"it has no dimension {name!r}", StructureError)
         present = self.node.maybe_get_dim(name)
         if present is not None and present != value:
-            raise self.problem(f"dimension {name!r} is {present} here and {value} in the data")
+            raise self.problem(f"Attempt to change dimension {name!r} from {present} to {value}, its size in the data")
         if present is None and value > _MAX_DIM:
             raise self.problem(f"dimension {name!r} should be at most {_MAX_DIM}, not {value}")
         return value
@@ -222,7 +223,7 @@ def plan_all(model: Node, msg: object, read_attr: ReadAttr) -> list[Plan]:
         return [entry.plan(nodes, read_attr) for entry in entries_of(model, msg)]
     except SerializationError as error:
         if difference := tree_difference(nodes, msg):
-            raise SerializationError(f"{error}\n{difference}") from error.__cause__
+            raise type(error)(f"{error}\n{difference}") from error.__cause__
         raise
 
 

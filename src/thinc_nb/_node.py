@@ -125,6 +125,9 @@ class NodeData:
         (`initialize`, loading, `to_gpu`, `to_cpu`). A gradient of another shape or dtype is dropped. TypeError for
         anything but an array.
         """
+        given: object = value
+        if isinstance(given, np.number):
+            value = np.asarray(given)
         if value is not None and not is_xp_array(value):
             raise TypeError(
                 f"parameter {name!r} of model {self.name!r} must be a numpy or cupy array, got {type(value).__name__}"
@@ -176,11 +179,13 @@ class NodeData:
             raise self._bad_grad(name, value, expected)
         parameter.set_grad(value)
 
-    def inc_grad(self, name: str, value: FloatsXd) -> None:
-        """Add to the gradient. `value` has the shape of the weights, or broadcasts to it.
+    def inc_grad(self, name: str, value: FloatsXd | float) -> None:
+        """Add to the gradient. `value` has the shape of the weights, or broadcasts to it; it may be a number.
 
         ValueError for another shape, UnsetError for an undeclared name.
         """
+        if isinstance(value, (int, float, np.number)):
+            value = np.asarray(value)
         parameter = self._parameter_for_grad(name, value)
         expected = parameter.grad if parameter.value is None else parameter.value
         if expected is not None and expected.shape != value.shape and not _broadcasts(value.shape, expected.shape):
@@ -294,12 +299,17 @@ class NodeData:
 
     def _unset(self, kind: str, name: str, declared: Mapping[str, object], advice: str) -> UnsetError:
         """The error for a name without a value; `advice` is what gives it one."""
-        problem = "is not set" if name in declared else "is not declared"
+        problem = "value unset" if name in declared else "it is not declared"
         if declared and name not in declared:
             advice = f"ask for one that is: {', '.join(map(repr, declared))}"
         elif name not in declared and kind in _DECLARED_BY:
             advice = f"ask the node that has it, in model.layers, or declare it in Model({_DECLARED_BY[kind]}=...)"
-        return UnsetError(f"Cannot get {kind} {name!r} for model {self.name!r}: it {problem}. To do: {advice}")
+        said = f"Cannot get {kind} {name!r} for model {self.name!r}: {problem}"
+        if kind == "parameter":  # Thinc's words, which tests look for
+            said = f"Unknown param: {name!r} for model {self.name!r}: it is not declared"
+            if name in declared:
+                said = f"Parameter {name!r} for model {self.name!r} has not been allocated yet"
+        return UnsetError(f"{said}. To do: {advice}")
 
 
 _DECLARED_BY = {"dimension": "dims", "parameter": "params", "gradient": "params"}

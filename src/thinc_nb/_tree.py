@@ -60,7 +60,7 @@ def walk(root: Node, order: str) -> Iterator[Node]:
         return _walk_breadth_first(root)
     if order in ("dfs_pre", "dfs_post"):
         return _walk_depth_first(root, post_order=order == "dfs_post")
-    raise ValueError(f"Invalid order {order!r}, must be one of: bfs, dfs_pre, dfs_post")
+    raise ValueError(f"Invalid order, must be one of: bfs, dfs_pre, dfs_post; got {order!r}")
 
 
 def _walk_breadth_first(root: Node) -> Iterator[Node]:
@@ -309,12 +309,13 @@ def check_dropout_rate(rate: object, least: float = 0.0) -> None:
         raise ValueError(f"the dropout rate must be between 0 and 1, got {rate}")
 
 
-def set_dropout_rate(model: ModelT, drop: float, attrs: Sequence[str] = ("dropout_rate",)) -> ModelT:
+def set_dropout_rate(model: ModelT, drop: float | None, attrs: Sequence[str] = ("dropout_rate",)) -> ModelT:
     """Set the dropout rate on every node that has one of the attributes `attrs`. Returns the model.
 
-    A rate outside of 0..1 is a ValueError, what is no number a TypeError, and changes nothing.
+    None drops nothing. A rate outside of 0..1 is a ValueError, what is no number a TypeError, and changes nothing.
     """
-    check_dropout_rate(drop)
+    if drop is not None:
+        check_dropout_rate(drop)
     for node in walk(model, "bfs"):
         for name in attrs:
             if name in node._attrs:

@@ -100,6 +100,10 @@ _NAMES = {int: "integer", float: "float", str: "str", bool: "boolean", list: "li
 def _problems(value: Any, annotation: Any, place: Location) -> Iterator[Problem]:
     """What is wrong with `value` as an `annotation`; nothing for annotations that are not known."""
     origin, args = get_origin(annotation), get_args(annotation)
+    if isinstance(annotation, typing.TypeVar):
+        # Of several constraints one has to fit; a variable without any stands for everything.
+        args = annotation.__constraints__ or (annotation.__bound__ or Any,)
+        origin = Union
     if origin in (Union, types.UnionType):
         alternatives = [list(_problems(value, alternative, place)) for alternative in args]
         if all(alternatives):

@@ -10,6 +10,7 @@ __all__ = [
     "ModelCheckError",
     "ModelError",
     "SerializationError",
+    "StructureError",
     "UnsetError",
 ]
 
@@ -60,3 +61,10 @@ class ModelCheckError(ModelError, ValueError):
 
 class SerializationError(ModelError, ValueError):
     """Bytes, a dictionary or a file does not hold what the model can load. The model was not changed."""
+
+
+class StructureError(SerializationError, KeyError, IndexError):
+    """What is to be loaded has dimensions, or shims, that the model does not have.
+
+    Thinc raises KeyError for the former and IndexError for the latter; this is both.
+    """

@@ -34,7 +34,9 @@ TruthT = TypeVar("TruthT", contravariant=True)
 GradT = TypeVar("GradT", covariant=True)
 LossT = TypeVar("LossT", covariant=True)
 
-Truths: TypeAlias = Ints1d | Floats2d | Sequence[int] | Sequence[str]
+IntsOrFloats: TypeAlias = Ints1d | Floats2d
+IntsOrFloatsOrStrs: TypeAlias = Ints1d | Floats2d | Sequence[int] | Sequence[str]
+Truths: TypeAlias = IntsOrFloatsOrStrs
 
 
 class Loss(Generic[GuessT, TruthT, GradT, LossT]):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["ADAM_DEFAULTS", "Adam", "FloatOrSeq", "Optimizer", "RAdam", "SGD", "SGD_DEFAULTS"]
 
 KeyT: TypeAlias = tuple[int, str]
-FloatOrSeq: TypeAlias = float | list[float] | Generator | Schedule[float]
+ScheduleT: TypeAlias = float | list[float] | Generator | Schedule[float]
+FloatOrSeq: TypeAlias = ScheduleT
 _FloatsT = TypeVar("_FloatsT", bound=ArrayXd)
 
 SGD_DEFAULTS: dict[str, float | bool] = {"L2": 0.0, "L2_is_weight_decay": True, "grad_clip": 1.0}

@@ -204,8 +204,8 @@ def to_categorical(Y: IntsXd, n_classes: int | None = None, *, label_smoothing: 
     """One-hot rows for class numbers: integers of any shape (…) give float32 (…, n_classes).
 
     n_classes is the highest number + 1 if not given. With `label_smoothing` p the given class gets 1 - p, the others
-    share p (Szegedy et al., 2016). ValueError if Y is no array, is empty without n_classes, or p is not below
-    1 - 1/n_classes, IndexError for classes beyond n_classes.
+    share p (Szegedy et al., 2016). ValueError if Y is no array, is empty without n_classes, n_classes is below 1, or p
+    not below 1 - 1/n_classes, IndexError for classes beyond n_classes.
     """
     xp = get_array_module(Y)
     if Y.dtype.kind not in "iub":
@@ -216,6 +216,8 @@ def to_categorical(Y: IntsXd, n_classes: int | None = None, *, label_smoothing: 
         n_classes = int(Y.max()) + 1
     if label_smoothing < 0.0:
         raise ValueError("Label-smoothing parameter has to be greater than or equal to 0")
+    if n_classes < 1:
+        raise ValueError(f"to_categorical: n_classes should be at least 1, got {n_classes}")
     off = 0.0
     if label_smoothing > 0.0:
         if n_classes <= 1:
@@ -259,7 +261,7 @@ def get_width(X: Any, *, dim: int = -1) -> int:
         return width
     if isinstance(X, (list, tuple)):
         return get_width(X[0], dim=dim) if X else 0
-    raise ValueError(f"Cannot get width of object: {type(X).__name__} has neither shape nor __getitem__")
+    raise ValueError(f"Cannot get width of object: has neither shape nor __getitem__, it is a {type(X).__name__}")
 
 
 def convert_recursive(is_match: Callable[[Any], bool], convert_item: Callable[[Any], Any], obj: Any) -> Any:

@@ -105,5 +105,7 @@ def test_an_allocator_without_cupy_changes_nothing_and_an_unknown_one_is_refused
     set_gpu_allocator("pytorch")
     with pytest.raises(ImportError, match="enable_tensorflow"):
         use_tensorflow_for_gpu_memory()
+    with pytest.raises(ImportError, match="enable_tensorflow"):
+        set_gpu_allocator("tensorflow")
     with pytest.raises(ValueError, match="Invalid 'gpu_allocator' argument: 'xx'"):
         set_gpu_allocator("xx")

@@ -99,9 +99,9 @@ def test_several_sequences_are_batched_alike():
 
 @pytest.mark.parametrize("sequence", [iter([1, 2]), {1: 2}, {1, 2}, 3, None])
 def test_what_is_no_sequence_is_refused(sequence):
-    with pytest.raises(ValueError, match="minibatch: expected a sequence, got"):
+    with pytest.raises(ValueError, match=r"Can't minibatch data. Expected sequence, got"):
         ops.minibatch(2, sequence)
-    with pytest.raises(ValueError, match=r"multibatch: expected sequences, got .* at position 1"):
+    with pytest.raises(ValueError, match=r"Can't multibatch data. Expected sequences, got .* at position 1"):
         ops.multibatch(2, [1, 2], sequence)
 
 

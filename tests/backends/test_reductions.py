@@ -172,7 +172,10 @@ REDUCTIONS = ["reduce_first", "reduce_last", "reduce_max", "reduce_mean", "reduc
 @pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize(
     ("lengths", "message"),
-    [([2, 2], "lengths add up to 4, but there are 5 rows"), ([6, -1], "lengths .* got -1 at position 1")],
+    [
+        ([2, 2], "lengths must sum up to .*, 5, not to 4"),
+        ([6, -1], "all sequence lengths .*: -1 at position 1"),
+    ],
 )
 def test_lengths_that_do_not_fit_are_refused(name, lengths, message):
     with pytest.raises(ValueError, match=f"{name}: {message}"):
@@ -188,7 +191,7 @@ def test_lengths_whose_sum_wraps_around_are_refused(name):
 
 @pytest.mark.parametrize("name", ["reduce_first", "reduce_last", "reduce_max"])
 def test_nothing_has_no_first_last_or_largest(name):
-    with pytest.raises(ValueError, match=f"{name}: lengths must be at least 1, got 0 at position 1"):
+    with pytest.raises(ValueError, match=f"{name}: all sequence lengths must be > 0, was: 0 at position 1"):
         getattr(ops, name)(np.zeros((5, 2), "f"), np.array([2, 0, 3], "i"))
 
 

@@ -54,7 +54,10 @@ def test_without_lengths_all_rows_are_one_sequence(rng):
 
 @pytest.mark.parametrize(
     ("lengths", "message"),
-    [([1, 1], "seq2col: lengths add up to 2, but there are 3 rows"), ([4, -1], "negative, got -1 at position 1")],
+    [
+        ([1, 1], "seq2col: lengths must sum up to the number of rows, 3, not to 2"),
+        ([4, -1], ">= 0, was: -1 at position 1"),
+    ],
 )
 def test_lengths_that_do_not_fit_are_refused(lengths, message):
     with pytest.raises(ValueError, match=message):

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from thinc_nb import api
 from thinc_nb.api import Linear, Model, Padded, Ragged
-from thinc_nb.errors import UnsetError
+from thinc_nb.errors import InputError, UnsetError
 
 
 def sigmoid(z: Any) -> Any:
@@ -124,7 +124,7 @@ def test_input_and_gradient_are_not_changed(layer: Any) -> None:
 
 
 @pytest.mark.without_contracts
-@pytest.mark.parametrize("layer", [*LAYERS, lambda nO, nI: api.LayerNorm(nI)])
+@pytest.mark.parametrize("layer", LAYERS)
 def test_bad_input_names_layer_and_shapes(layer: Any) -> None:
     model = layer(3, 4).initialize()
     with pytest.raises(ValueError, match=rf"layer '{model.name}' takes an array \(batch, 4\), got float32 \(2, 5\)"):
@@ -146,7 +146,27 @@ def test_bad_input_names_layer_and_shapes(layer: Any) -> None:
 
 
 @pytest.mark.without_contracts
-@pytest.mark.parametrize("layer", [*LAYERS, lambda nO, nI: api.LayerNorm(nI)])
+def test_layer_norm_takes_other_dtypes() -> None:
+    model = random_weights(api.LayerNorm(4).initialize())
+    X = np.random.default_rng(1).normal(size=(3, 4)).astype("f")
+    Y, backprop = model.begin_update(X)
+    assert Y.dtype == backprop(Y.astype("float64")).dtype == np.float32
+    exact, backprop_exact = model.begin_update(X.astype("float64"))
+    assert exact.dtype == backprop_exact(Y).dtype == np.float64
+    np.testing.assert_allclose(exact, Y, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.predict(np.arange(4)[None]), model.predict(np.arange(4.0)[None]), rtol=1e-6)
+    bad: list[Any] = [np.zeros((2, 5), "f"), np.zeros(4, "f"), np.zeros((2, 3, 4), "f"), [X]]
+    for X in bad:
+        with pytest.raises(InputError, match=r"layer 'layernorm' takes an array \(batch, 4\)"):
+            model.predict(X)
+    with pytest.raises(InputError, match=r"the gradient of layer 'layernorm' must .* \(Shape mismatch in backprop\)"):
+        backprop(Y[:2])
+    with pytest.raises(InputError, match="the gradient of layer 'layernorm' must be an array"):
+        backprop([Y])
+
+
+@pytest.mark.without_contracts
+@pytest.mark.parametrize("layer", LAYERS)
 def test_bad_gradient_changes_nothing(layer: Any) -> None:
     model = layer(4, 4).initialize()
     Y, backprop = model.begin_update(np.ones((2, 4), dtype="f"))
@@ -160,7 +180,7 @@ def test_bad_gradient_changes_nothing(layer: Any) -> None:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_uninitialized_layer_says_so(layer: Any) -> None:
-    with pytest.raises(UnsetError, match=r"Cannot get parameter 'W' for model .* initialize the model first"):
+    with pytest.raises(UnsetError, match=r"Parameter 'W' for model .* initialize the model first"):
         layer(3, 4).predict(np.zeros((2, 4), dtype="f"))
 
 

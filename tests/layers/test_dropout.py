@@ -106,5 +106,6 @@ def test_a_rate_that_is_no_number_is_refused() -> None:
         with pytest.raises(TypeError, match=r"the dropout rate must be a number, got str '0\.1'"):
             refuse(rate)
     nothing: Any = None
+    assert set_dropout_rate(Dropout(0.5), None).attrs["dropout_rate"] is None
     assert Dropout(nothing).begin_update(X := np.ones((2, 3), dtype="f"))[0] is X
     assert Dropout(np.float32(0.25)).attrs["dropout_rate"] == 0.25

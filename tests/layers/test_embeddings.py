@@ -130,6 +130,32 @@ def test_gradient_of_another_shape_is_refused(layer: Any) -> None:
     assert not model.has_grad("E")
 
 
+@pytest.mark.without_contracts
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: HashEmbed(3, 9),
+        lambda: Embed(3, 9),
+        lambda: api.concatenate(Embed(3, 9), Embed(2, 9)),
+        lambda: api.concatenate(HashEmbed(3, 9), HashEmbed(2, 9)),
+    ],
+)
+def test_a_gradient_of_another_precision_is_taken(layer: Any) -> None:
+    """As in Thinc: what a loss in NumPy gives is often float64."""
+    model = layer().initialize()
+    Y, backprop = model.begin_update(IDS[:, 0])
+    tables = [node for node in model.walk() if node.has_param("E")]
+    grads = []
+    for dtype in ("float32", "float64"):
+        backprop(np.arange(Y.size).reshape(Y.shape).astype(dtype))
+        grads.append([node.get_grad("E").copy() for node in tables])
+        for node in tables:
+            node.set_grad("E", None)
+    for one, other in zip(*grads, strict=True):
+        assert one.dtype == other.dtype == np.float32
+        np.testing.assert_array_equal(one, other)
+
+
 def test_unknown_table_is_named() -> None:
     with pytest.raises(UnsetError, match="'nV' for model 'embed'"):
         Embed(3).initialize()

@@ -65,7 +65,7 @@ def test_uninitialized_layer_is_named_with_its_path(name: str) -> None:
             run(batch)
         said = str(caught.value)
         assert f" -> layers[1] 'noop>>{layer.name}' -> layers[1] {layer.name!r}: " in said
-        assert "is not set. To do: initialize the model first" in said
+        assert "has not been allocated yet. To do: initialize the model first" in said
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_sequences_for_a_layer_of_arrays(name: str, batch: Any) -> None:
         model.predict(batch)
 
 
-@pytest.mark.parametrize("name", TAKES_ARRAYS)
+@pytest.mark.parametrize("name", [*DENSE, "MultiSoftmax"])
 def test_other_dtypes_are_refused_with_the_way_to_convert(name: str) -> None:
     model = WITH_PARAMETERS[name][0]().initialize()
     for dtype in ("float64", "int32"):
@@ -193,7 +193,7 @@ def test_initialization_names_the_layer_that_lacks_a_width() -> None:
 
 
 def test_alone_a_layer_has_no_path() -> None:
-    with pytest.raises(UnsetError, match=r"^Cannot get parameter 'W' for model 'linear'"):
+    with pytest.raises(UnsetError, match=r"^Parameter 'W' for model 'linear'"):
         Linear(3, 4).predict(X)
 
 
@@ -428,7 +428,11 @@ WRONG_SETTINGS = [
     (lambda: api.HashEmbed(4, 4, dropout=float("nan")), ValueError, "the dropout rate must be between 0 and 1"),
     (lambda: api.HashEmbed(4, 4, seed="a"), TypeError, "the seed must be an integer, got str 'a'"),
     (lambda: api.Softmax_v2(4, 4, temperature="a"), TypeError, "the temperature must be a number, got str 'a'"),
-    (lambda: api.Softmax_v2(4, 4, temperature=float("nan")), ValueError, "the temperature must be above 0, got nan"),
+    (
+        lambda: api.Softmax_v2(4, 4, temperature=float("nan")),
+        ValueError,
+        "softmax temperature must not be zero or negative, got nan",
+    ),
     (lambda: api.clone(Linear(3, 3), "a"), TypeError, "clone: n must be an integer, got str 'a'"),
     (lambda: api.MultiSoftmax(3, 4), TypeError, r"nOs must be the widths of the groups, such as \(3, 2\), got 3"),
     (lambda: api.MultiSoftmax(("a",), 4), TypeError, "nOs must be the widths of the groups"),

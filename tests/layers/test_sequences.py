@@ -84,8 +84,6 @@ def test_gradient_of_an_empty_ragged_keeps_its_width() -> None:
         (api.padded2list, ragged([1])),
         (api.reduce_sum, [np.zeros((2, 4))]),
         (api.expand_window, [np.zeros((2, 4))]),
-        (lambda: api.with_array(Linear(2, 4)), "text"),
-        (lambda: api.with_array2d(Linear(2, 4)), "text"),
         (lambda: api.with_padded(Linear(2, 4)), np.zeros((2, 4), dtype="f")),
         (lambda: api.with_ragged(Linear(2, 4)), np.zeros((2, 4), dtype="f")),
         (lambda: api.bidirectional(Linear(2, 4)), ragged([1])),
@@ -132,7 +130,7 @@ def test_empty_sequence_is_zero(layer: Any) -> None:
 
 @pytest.mark.parametrize("layer", [api.reduce_first, api.reduce_last, api.reduce_max])
 def test_empty_sequence_has_no_row_to_take(layer: Any) -> None:
-    with pytest.raises(ValueError, match="must be at least 1, got 0 at position 1"):
+    with pytest.raises(ValueError, match="must be > 0, was: 0 at position 1"):
         layer().predict(ragged([2, 0]))
 
 
@@ -377,3 +375,43 @@ def test_batches_without_sequences_run_both_ways(build: Any, X: Any) -> None:
     assert len(Y) == 0
     assert len(backprop(Y)) == 0
     assert not any(node.get_grad(name).any() for node in model.walk() for name in node.grad_names)
+
+
+@pytest.mark.without_contracts
+@pytest.mark.parametrize("layer", [api.with_array, api.with_array2d])
+def test_with_array_passes_on_what_it_does_not_know(layer: Any) -> None:
+    seen = []
+    inner: Any = api.Model("inner", lambda model, X, is_train: (seen.append(X), lambda dY: dY))
+    for X in ("text", {"a": 1}, None, 3):
+        layer(inner).initialize(X=X).predict(X)
+    assert seen == ["text", {"a": 1}, None, 3]
+    with pytest.raises(TypeError, match=r"layers\[0\] 'linear': layer 'linear' takes an array \(batch, 4\), got a str"):
+        layer(Linear(2, 4).initialize()).predict("text")
+
+
+@pytest.mark.without_contracts
+def test_an_array_of_sequences_of_one_length_is_a_list_of_them() -> None:
+    X = np.random.default_rng(0).normal(size=(3, 2, 4)).astype("f")
+    dense = Linear(5, 4).initialize()
+    layers: list[Any] = [api.list2array(), api.list2ragged(), api.map_list(dense), api.with_ragged(api.noop())]
+    for model in layers:
+        Y, backprop = model(X, True)
+        expected, expected_backprop = model(list(X), True)
+        assert type(Y) is type(expected)
+        for got, wanted in zip(backprop(Y), expected_backprop(expected), strict=True):
+            np.testing.assert_array_equal(got, wanted)
+        model.initialize(X=X)
+    with pytest.raises(TypeError, match=r"layer 'list2array' takes a list of arrays, got float32 \(2, 4\)"):
+        api.list2array().predict(X[0])
+
+
+@pytest.mark.without_contracts
+def test_lstm_works_in_the_dtype_of_its_weights() -> None:
+    """So a layer of float32 weights may follow, whatever the batch is made of."""
+    model = api.chain(api.with_padded(api.LSTM(3, 4)), api.with_array(api.Softmax(2, 3))).initialize()
+    sequences = [np.random.default_rng(0).normal(size=(n, 4)) for n in (3, 1)]
+    Ys, backprop = model.begin_update(sequences)
+    assert [Y.dtype for Y in Ys] == [dX.dtype for dX in backprop(Ys)] == [np.float32, np.float32]
+    expected = model.predict([X.astype("f") for X in sequences])
+    for Y, wanted in zip(Ys, expected, strict=True):
+        np.testing.assert_array_equal(Y, wanted)

@@ -28,11 +28,11 @@ def test_temperature_divides_logits() -> None:
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0])
 def test_temperature_must_be_positive(temperature: float) -> None:
-    with pytest.raises(ValueError, match="temperature must be above 0"):
+    with pytest.raises(ValueError, match="temperature must not be zero or negative"):
         Softmax_v2(3, 4, temperature=temperature)
     model = made()
     model.attrs["softmax_temperature"] = temperature
-    with pytest.raises(ValueError, match="temperature must be above 0"):
+    with pytest.raises(ValueError, match="temperature must not be zero or negative"):
         model.predict(X)
 
 

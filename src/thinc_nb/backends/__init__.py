@@ -49,12 +49,13 @@ AppleOps = None
 """Ops of the separate package thinc-apple-ops in Thinc; MPSOps and numpy's own BLAS take its place."""
 
 context_ops: ContextVar[Ops | None] = ContextVar("context_ops", default=None)
-context_pools: ContextVar[dict[str, Any] | None] = ContextVar("context_pools", default=None)
+context_pools: ContextVar[dict[str, Any]] = ContextVar("context_pools", default={})  # noqa: B039  # never changed
 """CuPy's memory pools on other frameworks' memory that were made here, by name."""
 _ALLOCATORS: dict[str, Callable[[int], Any]] = {
     "pytorch": cupy_pytorch_allocator,
     "tensorflow": cupy_tensorflow_allocator,
 }
+_INSTALLED = {"pytorch": assert_pytorch_installed, "tensorflow": assert_tensorflow_installed}
 _NAMES: dict[str, type[Ops]] = {"numpy": NumpyOps, "cpu": NumpyOps, "cupy": CupyOps, "mps": MPSOps}
 
 
@@ -111,15 +112,17 @@ def use_ops(name: str, **kwargs: Any) -> Iterator[Ops]:
 def set_gpu_allocator(allocator: str) -> None:
     """Let CuPy take its memory from the pool of "pytorch" or "tensorflow". ValueError for any other name.
 
-    Without it the two hold memory that the other one needs. Does nothing where CuPy is not installed.
+    Without it the two hold memory that the other one needs. ImportError if the other one is missing; does nothing where
+    CuPy is.
     """
     if allocator not in _ALLOCATORS:
         raise ValueError(
             f"Invalid 'gpu_allocator' argument: '{allocator}'. Available allocators are: 'pytorch', 'tensorflow'"
         )
+    _INSTALLED[allocator]()
     if not compat.has_cupy:
         return
-    pools = context_pools.get() or {}
+    pools = context_pools.get()
     if allocator not in pools:
         pools = {**pools, allocator: compat.cupy.cuda.MemoryPool(allocator=_ALLOCATORS[allocator])}
         context_pools.set(pools)
@@ -128,11 +131,9 @@ def set_gpu_allocator(allocator: str) -> None:
 
 def use_pytorch_for_gpu_memory() -> None:
     """Let CuPy take its memory from PyTorch's pool. ImportError if that is missing."""
-    assert_pytorch_installed()
     set_gpu_allocator("pytorch")
 
 
 def use_tensorflow_for_gpu_memory() -> None:
     """Let CuPy take its memory from TensorFlow's pool. ImportError if that is missing, or not enabled."""
-    assert_tensorflow_installed()
     set_gpu_allocator("tensorflow")

@@ -219,11 +219,13 @@ def check_lengths(what: str, lengths: Any, rows: int) -> None:
     """LengthsError (a ValueError) unless the lengths of sequences are not negative and add up to the number of rows."""
     if lengths.size and int(lengths.min()) < 0:
         position = int((lengths < 0).nonzero()[0][0])
-        raise LengthsError(f"{what}: lengths must not be negative, got {int(lengths[position])} at position {position}")
+        raise LengthsError(
+            f"{what}: all sequence lengths must be >= 0, was: {int(lengths[position])} at position {position}"
+        )
     # In float64, where the sum of 64-bit lengths cannot wrap to the right number.
     total = int(lengths.sum(dtype="float64"))
     if total != rows:
-        raise LengthsError(f"{what}: lengths add up to {total}, but there are {rows} rows")
+        raise LengthsError(f"{what}: lengths must sum up to the number of rows, {rows}, not to {total}")
 
 
 def check_integer(what: str, value: Any, lowest: int, highest: int = 2**31 - 1) -> int:

@@ -61,8 +61,9 @@ class LengthOps(OpsBase):
             raise LengthsError(f"{what}: lengths must be those of arrays, got {highest}")
         if lowest < shortest:
             position = int((sizes < shortest).nonzero()[0][0])
-            bound = "must not be negative" if shortest == 0 else f"must be at least {shortest}"
-            raise LengthsError(f"{what}: lengths {bound}, got {int(sizes[position])} at position {position}")
+            bound = ">= 0" if shortest == 0 else f"> {shortest - 1}"
+            wrong = int(sizes[position])
+            raise LengthsError(f"{what}: all sequence lengths must be {bound}, was: {wrong} at position {position}")
         if rows is not None and total != rows:
             check_lengths(what, sizes, rows)
         return sizes, offsets

@@ -34,7 +34,7 @@ class BatchingOps(OpsBase):
         ValueError for what is no sequence, a size below 1, or sizes that end before the sequence does.
         """
         if not _is_sequence(sequence):
-            raise ValueError(f"minibatch: expected a sequence, got {type(sequence).__name__}")
+            raise ValueError(f"Can't minibatch data. Expected sequence, got {type(sequence).__name__}")
         return _batches("minibatch", size, sequence.__len__(), lambda rows: _select(sequence, rows), shuffle, buffer)
 
     def multibatch(
@@ -52,7 +52,9 @@ class BatchingOps(OpsBase):
         sequences = (sequence, *others)
         for place, each in enumerate(sequences):
             if not _is_sequence(each):
-                raise ValueError(f"multibatch: expected sequences, got {type(each).__name__} at position {place}")
+                raise ValueError(
+                    f"Can't multibatch data. Expected sequences, got {type(each).__name__} at position {place}"
+                )
             if len(each) != len(sequence):
                 raise ValueError(
                     f"multibatch: sequences must have one length: {len(sequence)}, {len(each)} at position {place}"

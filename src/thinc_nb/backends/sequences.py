@@ -146,7 +146,7 @@ class SequenceOps(OpsBase):
         round_to = check_integer("pad: round_to", round_to, 1)
         sequences = _alike("pad", seqs)
         if not sequences:
-            raise ValueError("pad: there must be at least one sequence")
+            raise ValueError("pad: Cannot pad empty sequence")
         first = sequences[0]
         steps = -(-max(map(len, sequences)) // round_to) * round_to
         out = self._zeros((len(sequences), steps, *first.shape[1:]), first.dtype)

@@ -12,10 +12,11 @@ from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
 
 
-def check_rows(model: Model[Any, Any], X: Any, W: ArrayXd) -> Any:
+def check_rows(model: Model[Any, Any], X: Any, W: ArrayXd, *, any_dtype: bool = False) -> Any:
     """X, if it is an array (batch, nI) of the device and dtype of the weights W (…, nI); otherwise InputError.
 
-    An empty batch that has lost its width, (0, 0), gets it: lists and Padded without sequences have none.
+    An empty batch that has lost its width, (0, 0), gets it: lists and Padded without sequences have none. any_dtype:
+    for layers that multiply no matrices, which as in Thinc take all real numbers.
     """
     if type(X) is not type(W):
         _check_kind(model, X, W)
@@ -26,7 +27,7 @@ def check_rows(model: Model[Any, Any], X: Any, W: ArrayXd) -> Any:
         if X.ndim != 2:
             problem = "there must be 2 dimensions" + (", see with_reshape and with_array2d" if X.ndim > 2 else "")
         raise InputError(f"layer {model.name!r} takes an array (batch, {W.shape[-1]}), got {described(X)}: {problem}")
-    if X.dtype != W.dtype:
+    if X.dtype != W.dtype and not (any_dtype and X.dtype.kind in "fiub"):
         raise InputError(
             f"layer {model.name!r} has {W.dtype} weights and takes {W.dtype} input, got {described(X)}: "
             f"convert it, X.astype({str(W.dtype)!r})"
@@ -51,9 +52,11 @@ def check_gradient(model: Model[Any, Any], dY: Any, Y: ArrayXd) -> None:
     if not is_xp_array(dY):
         raise wrong_gradient(model, f"an array {tuple(Y.shape)}", dY)
     if dY.shape != Y.shape or dY.dtype != Y.dtype:
+        # The last words are Thinc's, which tests look for.
+        other = "Shape" if dY.shape != Y.shape else "Type"
         raise InputError(
             f"the gradient of layer {model.name!r} must have the shape and dtype of its output: "
-            f"expected {described(Y)}, got {described(dY)}"
+            f"expected {described(Y)}, got {described(dY)} ({other} mismatch in backprop)"
         )
 
 
@@ -77,6 +80,29 @@ def gradients_of_parts(model: Model[Any, Any], dYs: Any, count: int) -> list[Any
 def wrong_gradient(model: Model[Any, Any], expected: str, dY: object) -> InputError:
     """The error for a gradient that is not what the output is."""
     return InputError(f"the gradient of layer {model.name!r} must be {expected}, got {described(dY)}")
+
+
+def fitted_gradient(model: Model[Any, Any], dY: Any, Y: ArrayXd) -> Any:
+    """The gradient dY in the dtype of the output Y, for layers that multiply no matrices; InputError for other shapes.
+
+    What NumPy computes of a float32 output and Python's or its own numbers is often float64.
+    """
+    if is_xp_array(dY) and dY.dtype != Y.dtype and dY.dtype.kind == "f":
+        dY = dY.astype(Y.dtype)
+    check_gradient(model, dY, Y)
+    return dY
+
+
+def as_items(model: Model[Any, Any], expected: str, X: Any) -> Any:
+    """X, if it is a list or tuple, or an array of three or more axes: sequences of one length. Otherwise InputError.
+
+    Thinc takes matrices too, as lists of rows; that is rather a layer in the wrong place.
+    """
+    if isinstance(X, (list, tuple)):
+        return X
+    if is_xp_array(X) and X.ndim > 2:
+        return list(X)
+    raise wrong_type(model, expected, X)
 
 
 def wrong_type(model: Model[Any, Any], expected: str, X: object) -> InputError:

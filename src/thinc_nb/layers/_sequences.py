@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
 from ..types import Ints1d, Padded, Ragged
@@ -38,20 +37,20 @@ def take_over_dims(model: Model[Any, Any], layer: Model[Any, Any]) -> None:
 
 
 def as_array(ops: Ops, X: Any, pad: int = 0) -> Any:
-    """The array that holds all rows of a batch."""
+    """The array that holds all rows of a batch; what is no batch of sequences as it is."""
     if isinstance(X, Ragged):
         return X.dataXd
     if isinstance(X, Padded):
         return X.data
-    if is_xp_array(X):
-        return X
-    return ops.flatten(X, pad=pad)
+    if isinstance(X, (list, tuple)):
+        return ops.flatten(X, pad=pad)
+    return X
 
 
 def as_list(ops: Ops, X: Any) -> Any:
-    """The sequences of a batch, each an array."""
+    """The sequences of a batch, each an array (n, width): as in Thinc, a Ragged of one axis has width 1."""
     if isinstance(X, Ragged):
-        return ops.unflatten(X.dataXd, X.lengths)
+        return ops.unflatten(X.data, X.lengths)
     if isinstance(X, Padded):
         return ops.padded2list(X)
     return X

@@ -30,7 +30,7 @@ def forward(
         raise wrong_type(model, "a pair of arrays (X1, X2)", X1_X2)
     X1, X2 = X1_X2
     W = model.get_param("W")
-    X1, X2 = check_rows(model, X1, W), check_rows(model, X2, W)
+    X1, X2 = check_rows(model, X1, W, any_dtype=True), check_rows(model, X2, W, any_dtype=True)
     if X1.shape != X2.shape:
         raise InputError(f"layer {model.name!r} compares rows of one shape, got {described(X1)} and {described(X2)}")
     difference: Any = X1 - X2

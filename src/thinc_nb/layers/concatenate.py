@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..fusion._plan import run_as_one
 from ..model import Model
 from ..types import Array2d, Ragged
-from ._checks import check_gradient, check_gradient_kind, check_layers, gradients_of_parts
+from ._checks import check_gradient_kind, check_layers, fitted_gradient, gradients_of_parts
 from ._sums import added
 
 A = TypeVar("A", default=Any)
@@ -115,7 +115,7 @@ def _side_by_side(model: Model[Any, Any], Ys: list[Any]) -> tuple[Any, Callable[
         joined[:, end - width : end] = Y
 
     def split(dY: Any) -> list[Any]:
-        check_gradient(model, dY, joined)
+        dY = fitted_gradient(model, dY, joined)
         return [ops.as_contig(dY[:, end - width : end]) for width, end in zip(widths, ends, strict=True)]
 
     return joined, split

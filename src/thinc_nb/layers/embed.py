@@ -11,7 +11,7 @@ from ..errors import InputIndexError
 from ..initializers import uniform_init
 from ..model import Model
 from ..types import NO, Floats2d, FloatsXd, Ints1d, Ints2d, IntsXd
-from ._checks import check_gradient
+from ._checks import fitted_gradient
 from ._dense import Initializer
 from ._embedding import check_ids, column_of, dropout_rows
 from .dropout import checked_rate
@@ -58,7 +58,7 @@ def forward(model: Model[IntsXd, FloatsXd], X: IntsXd, is_train: bool) -> tuple[
         Y *= mask
 
     def backprop(dY: FloatsXd) -> IntsXd:
-        check_gradient(model, dY, Y)
+        dY = fitted_gradient(model, dY, Y)
         values: Any = dY if mask is None else dY * mask
         ops.scatter_add_rows(model.grad_buffer("E"), rows, values.reshape((len(rows), E.shape[1])))
         no_gradient: IntsXd = ops.alloc_i(X.shape)

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from .._tree import infer_dim
 from ..model import Model
 from ..types import Floats2d, N
-from ._checks import check_gradient, check_rows
+from ._checks import check_rows, fitted_gradient
 
 
 def LayerNorm(nI: N | None = None) -> Model[Floats2d, Floats2d, N, N]:
     """Rows to mean 0 and variance 1, then times the gain G, plus b: Y = (X - mean) / √(variance + 1e-8) * G + b.
 
-    X (batch, nI) → Y (batch, nI). G (nI,) starts as ones, b (nI,) as zeros. Source: Ba, Kiros & Hinton, 2016.
+    X (batch, nI) → Y (batch, nI), which is float64 if X is. G (nI,) starts as ones, b (nI,) as zeros. Source: Ba, Kiros
+    & Hinton, 2016.
     """
     return Model("layernorm", forward, init=init, dims={"nI": nI, "nO": nI}, params={"G": None, "b": None})
 
@@ -24,11 +25,12 @@ def forward(
     """Normalise, scale and shift."""
     ops = model.ops
     G = model.get_param("G")
-    X = check_rows(model, X, G)
+    X = check_rows(model, X, G, any_dtype=True)
     Y, mean, rstd = ops.layer_norm(X, G, model.get_param("b"))
+    like = X if X.dtype == Y.dtype else Y  # X is kept anyway
 
     def backprop(dY: Floats2d) -> Floats2d:
-        check_gradient(model, dY, X)
+        dY = fitted_gradient(model, dY, like)
         dX, dG, db = ops.backprop_layer_norm(dY, X, G, mean, rstd)
         model.inc_grad("G", dG)
         model.inc_grad("b", db)

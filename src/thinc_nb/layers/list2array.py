@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import Model
 from ..types import ArrayXd, ListXd, N
-from ._checks import wrong_type
+from ._checks import as_items
 from ._sequences import lengths_of
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ def list2array() -> FromList[N, N]:
 
 def forward(model: Model[Any, Any], Xs: ListXd, is_train: bool) -> tuple[ArrayXd, Callable[[ArrayXd], ListXd]]:
     """`Ops.flatten`."""
-    if not isinstance(Xs, (list, tuple)):
-        raise wrong_type(model, "a list of arrays", Xs)
+    Xs = as_items(model, "a list of arrays", Xs)
     ops = model.ops
     lengths = lengths_of(model, Xs)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model import Model
 from ..types import ListXd, N, Ragged
-from ._checks import check_gradient_kind, wrong_type
+from ._checks import as_items, check_gradient_kind
 from ._sequences import lengths_of
 
 
@@ -18,8 +18,7 @@ def list2ragged() -> Model[ListXd, Ragged, N, N]:
 
 def forward(model: Model[Any, Any], Xs: ListXd, is_train: bool) -> tuple[Ragged, Callable[[Ragged], ListXd]]:
     """`Ops.flatten` and lengths."""
-    if not isinstance(Xs, (list, tuple)):
-        raise wrong_type(model, "a list of arrays", Xs)
+    Xs = as_items(model, "a list of arrays", Xs)
     ops = model.ops
 
     def backprop(dY: Ragged) -> ListXd:

@@ -92,7 +92,8 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> tuple[P
     mask = draw_mask(ops, rate) if is_train and rate > 0 else None
     params: Floats1d = weights if mask is None else mask(weights)
     inside = _inside(ops, Xp)
-    X = Xp.data[inside] if Xp.data.size else ops.alloc2f(0, nI, dtype=_float_name(weights))
+    dtype = _float_name(weights)
+    X = ops.as_contig(Xp.data[inside], dtype=dtype) if Xp.data.size else ops.alloc2f(0, nI, dtype=dtype)
     state: tuple[Any, ...] | None = None
     if is_train:
         Y, state = ops.lstm_forward_training(params, HC0[0], HC0[1], X, Xp.size_at_t)
@@ -105,8 +106,8 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> tuple[P
             raise wrong_gradient(model, f"a Padded with data {(steps, sequences, nO)}", dYp)
         # Without training the forward pass has kept nothing.
         kept = state or ops.lstm_forward_training(params, HC0[0], HC0[1], X, Xp.size_at_t)[1]
-        dY = dYp.data[inside] if dYp.data.size else ops.alloc2f(0, nO, dtype=_float_name(weights))
-        dX, d_params = ops.backprop_lstm(ops.as_contig(dY), Xp.size_at_t, params, kept)
+        dY = ops.as_contig(dYp.data[inside], dtype=dtype) if dYp.data.size else ops.alloc2f(0, nO, dtype=dtype)
+        dX, d_params = ops.backprop_lstm(dY, Xp.size_at_t, params, kept)
         model.inc_grad("LSTM", d_params if mask is None else mask(d_params))
         return padded(dX, nI)
 

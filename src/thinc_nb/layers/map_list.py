@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from ..model import Model
 from ..types import NI, NO
-from ._checks import check_layers, gradients_of_parts, wrong_type
+from ._checks import as_items, check_layers, gradients_of_parts
 
 A = TypeVar("A", default=Any)
 B = TypeVar("B", default=Any)
@@ -25,8 +25,7 @@ def forward(
     model: Model[list[Any], list[Any]], Xs: list[Any], is_train: bool
 ) -> tuple[list[Any], Callable[[list[Any]], list[Any]]]:
     """The layer on each item."""
-    if not isinstance(Xs, (list, tuple)):
-        raise wrong_type(model, "a list", Xs)
+    Xs = as_items(model, "a list", Xs)
     pairs = [model.layers[0](X, is_train) for X in Xs]
 
     def backprop(dYs: list[Any]) -> list[Any]:
@@ -38,4 +37,8 @@ def forward(
 
 def init(model: Model[Any, Any], X: list[Any] | None = None, Y: list[Any] | None = None) -> None:
     """Initialize the layer with the first items of the examples."""
-    model.layers[0].initialize(X=X[0] if X else None, Y=Y[0] if Y else None)
+    model.layers[0].initialize(X=_first(X), Y=_first(Y))
+
+
+def _first(items: Any) -> Any:
+    return items[0] if items is not None and len(items) else None

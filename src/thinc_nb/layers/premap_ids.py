@@ -62,8 +62,8 @@ def premap_ids(
         numbers: tuple[object, object] = (key, value)
         if not all(isinstance(number, (int, np.integer)) for number in numbers):
             raise ValueError(
-                f"premap_ids: mapping_table must map integers to integers, but found {key!r} ({type(key).__name__}) "
-                f"and {value!r} ({type(value).__name__})"
+                f"mapping_table has to be of type Mapping[int, int], but found {key!r}, {type(key)} "
+                f"and {value!r}, {type(value)}"
             )
         if key < 0:
             raise OverflowError(f"premap_ids: ids in mapping_table must not be negative, got {key}")

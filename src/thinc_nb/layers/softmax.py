@@ -76,4 +76,4 @@ def validate_temperature(temperature: float) -> None:
     if not hasattr(temperature, "__float__"):
         raise TypeError(f"Softmax: the temperature must be a number, got {type(temperature).__name__} {temperature!r}")
     if not temperature > 0.0:
-        raise ValueError(f"Softmax: the temperature must be above 0, got {temperature}")
+        raise ValueError(f"softmax temperature must not be zero or negative, got {temperature}")

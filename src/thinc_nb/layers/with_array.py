@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, ListXd, Padded, Ragged
-from ._checks import check_gradient_kind, check_layers, wrong_type
+from ._checks import check_gradient_kind, check_layers
 from ._sequences import as_array, lengths_of, take_over_dims, wrapper_dims
 from ._typing import AnySeq, ArrT, ArrU
 
@@ -42,11 +41,9 @@ def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Cal
         return _ragged(model, X, is_train)
     if isinstance(X, Padded):
         return _padded(model, X, is_train)
-    if is_xp_array(X):
-        return layer(X, is_train)
     if isinstance(X, (list, tuple)):
         return _list(model, X, is_train)
-    raise wrong_type(model, "a list of arrays, Ragged, Padded, or an array", X)
+    return layer(X, is_train)
 
 
 def _list(model: Model[Any, Any], Xs: Any, is_train: bool) -> tuple[ListXd, Callable[[ListXd], ListXd]]:

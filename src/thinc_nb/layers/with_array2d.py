@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._arrays import is_xp_array
 from ..model import Model
 from ..types import NI, NO, Padded, Ragged
-from ._checks import check_gradient_kind, check_layers, wrong_type
+from ._checks import check_gradient_kind, check_layers
 from ._sequences import as_array, take_over_dims, wrapper_dims
 from ._typing import AnySeq, ArrT, ArrU
 from .with_array import forward as forward_array
@@ -38,8 +37,6 @@ def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Cal
         return _ragged(model, X, is_train)
     if isinstance(X, Padded):
         return _padded(model, X, is_train)
-    if not is_xp_array(X) and not isinstance(X, (list, tuple)):
-        raise wrong_type(model, "a list of arrays, Ragged, Padded, or an array", X)
     return forward_array(model, X, is_train)
 
 

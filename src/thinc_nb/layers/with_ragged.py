@@ -9,11 +9,13 @@ from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
 from ..types import NI, NO, ArrayXd, ListXd, Padded, Ragged
-from ._checks import check_gradient_kind, check_layers, wrong_type
+from ._checks import as_items, check_gradient_kind, check_layers
 from ._sequences import as_list, from_list, lengths_of
 
 if TYPE_CHECKING:
     from ..model import Endo
+
+_TAKEN = "a Ragged, Padded or list of arrays"
 
 
 def with_ragged(layer: Model[Ragged, Ragged, NI, NO]) -> Endo[Padded | Ragged | ListXd, NI, NO]:
@@ -48,11 +50,9 @@ def _to_ragged(model: Model[Any, Any], X: Any) -> Ragged:
         return X
     if _is_parts(X):
         return Ragged(*X)
-    if isinstance(X, (list, tuple, Padded)):
-        sequences = as_list(model.ops, X)
-        flat: Any = model.ops.flatten(sequences)
-        return Ragged(flat, lengths_of(model, sequences))
-    raise wrong_type(model, "a Ragged, Padded or list of arrays", X)
+    sequences = as_list(model.ops, X) if isinstance(X, Padded) else as_items(model, _TAKEN, X)
+    flat: Any = model.ops.flatten(sequences)
+    return Ragged(flat, lengths_of(model, sequences))
 
 
 def _from_ragged(ops: Ops, Yr: Ragged, like: Any) -> Any:
