@@ -1,6 +1,6 @@
 """Short programs that run on both libraries: same results and output, or an error that code written for Thinc catches.
 
-They stand in programs.txt, separated by lines of dashes; a program's last expression is its result.
+They stand in programs*.txt, separated by lines of dashes; a program's last expression is its result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ REFUSED = {
     'm=chain(Linear(4), Dropout(0.1), "x")': "TypeError",
 }
 
-PROGRAMS = (Path(__file__).parent / "programs.txt").read_text(encoding="utf-8").split("\n---\n")
+PROGRAMS = [
+    code.rstrip("\n")
+    for file in sorted(Path(__file__).parent.glob("programs*.txt"))
+    for code in file.read_text(encoding="utf-8").split("\n---\n")
+]
 
 
 class Outcome(NamedTuple):
