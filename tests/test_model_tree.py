@@ -306,7 +306,7 @@ def test_to_gpu_without_cupy_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "cupy", None)
     model = node("linear", params={"W": ones(2)})
     with pytest.raises(
-        ModuleNotFoundError, match=r"'linear' cannot go to a GPU: CuPy is not installed: pip install thinc_nb\[cuda"
+        ModuleNotFoundError, match=r"'linear' cannot go to a GPU: CuPy is not installed: pip install 'thinc_nb\[cuda"
     ):
         model.to_gpu(0)
     assert model.get_param("W").tolist() == [1, 1]

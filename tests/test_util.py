@@ -70,7 +70,7 @@ def test_no_gpu_is_said_clearly(monkeypatch: pytest.MonkeyPatch) -> None:
     without_gpu(monkeypatch)
     assert not util.gpu_is_available()
     assert not util.prefer_gpu()
-    with pytest.raises(ValueError, match=r"Cannot use GPU, CuPy is not installed: pip install thinc_nb\[cuda"):
+    with pytest.raises(ValueError, match=r"Cannot use GPU, CuPy is not installed: pip install 'thinc_nb\[cuda"):
         util.require_gpu()
     with pytest.raises(ValueError, match="No CUDA GPU devices detected"):
         util.set_active_gpu(0)

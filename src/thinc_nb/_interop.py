@@ -91,14 +91,14 @@ def to_numpy(data: Any) -> Any:
 def assert_pytorch_installed() -> None:
     """Raise ImportError if torch cannot be imported."""
     if compat.torch is None:
-        raise ImportError("PyTorch support requires torch: pip install thinc_nb[torch]")
+        raise ImportError("PyTorch support requires torch: pip install 'thinc_nb[torch]'")
 
 
 def assert_tensorflow_installed() -> None:
     """Raise ImportError if TensorFlow is not installed and enabled."""
     if not compat.has_tensorflow:
         raise ImportError(
-            "TensorFlow support requires tensorflow, pip install thinc_nb[tensorflow], and to be enabled: "
+            "TensorFlow support requires tensorflow, pip install 'thinc_nb[tensorflow]', and to be enabled: "
             "thinc_nb.api.enable_tensorflow()"
         )
 
@@ -201,7 +201,7 @@ def import_jax() -> Any:
     try:
         return importlib.import_module("jax")
     except ImportError as error:
-        raise ImportError("JAX support requires jax: pip install thinc_nb[jax]") from error
+        raise ImportError("JAX support requires jax: pip install 'thinc_nb[jax]'") from error
 
 
 def is_jax_array(obj: Any) -> bool:

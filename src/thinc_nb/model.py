@@ -292,7 +292,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         except ImportError as error:
             raise ModuleNotFoundError(
                 f"model {self.name!r} cannot go to a GPU: CuPy is not installed: "
-                "pip install thinc_nb[cuda13x], or cuda12x"
+                "pip install 'thinc_nb[cuda13x]', or cuda12x"
             ) from error
         device = cupy.cuda.Device(gpu_id)
         with device:

@@ -41,7 +41,7 @@ def to_sklearn(
     try:
         from ._sklearn import ModelClassifier, ModelRegressor
     except ImportError as error:
-        raise ImportError("to_sklearn requires scikit-learn: pip install thinc_nb[sklearn]") from error
+        raise ImportError("to_sklearn requires scikit-learn: pip install 'thinc_nb[sklearn]'") from error
     if classifier is None:
         classifier = is_softmax(last_node(model))
     return (ModelClassifier if classifier else ModelRegressor)(

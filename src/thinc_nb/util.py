@@ -138,7 +138,7 @@ def prefer_gpu(gpu_id: int = 0) -> bool:
 def require_gpu(gpu_id: int = 0) -> bool:
     """Run models on this GPU from now on. Returns True; ValueError, which says what is missing, if that cannot be."""
     if not compat.has_cupy and not compat.has_torch_mps:
-        raise ValueError("Cannot use GPU, CuPy is not installed: pip install thinc_nb[cuda13x], or cuda12x")
+        raise ValueError("Cannot use GPU, CuPy is not installed: pip install 'thinc_nb[cuda13x]', or cuda12x")
     if not compat.has_gpu:
         raise ValueError("Cannot use GPU, no GPU devices detected")
     from .backends import CupyOps, MPSOps, set_current_ops

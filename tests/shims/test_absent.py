@@ -78,6 +78,6 @@ def test_absence_is_one_line_that_names_the_extra(
     # Not as attributes, which are found out, and kept, when they are asked for.
     monkeypatch.setitem(vars(compat), "torch", None)
     monkeypatch.setitem(vars(compat), "has_tensorflow", False)
-    with pytest.raises(ImportError, match=rf"pip install thinc_nb\[{extra}\]") as caught:
+    with pytest.raises(ImportError, match=rf"pip install 'thinc_nb\[{extra}\]'") as caught:
         call(*args)
     assert "\n" not in str(caught.value)
