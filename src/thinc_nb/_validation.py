@@ -101,13 +101,10 @@ def _problems(value: Any, annotation: Any, place: Location) -> Iterator[Problem]
     """What is wrong with `value` as an `annotation`; nothing for annotations that are not known."""
     origin, args = get_origin(annotation), get_args(annotation)
     if isinstance(annotation, typing.TypeVar):
-        # Of several constraints one has to fit; a variable without any stands for everything.
-        args = annotation.__constraints__ or (annotation.__bound__ or Any,)
-        origin = Union
-    if origin in (Union, types.UnionType):
-        alternatives = [list(_problems(value, alternative, place)) for alternative in args]
-        if all(alternatives):
-            yield from dict.fromkeys(problem for problems in alternatives for problem in problems)
+        # A variable without constraints or bound stands for everything.
+        yield from _problems_of_all(value, annotation.__constraints__ or (annotation.__bound__ or Any,), place)
+    elif origin in (Union, types.UnionType):
+        yield from _problems_of_all(value, args, place)
     elif isinstance(annotation, ArrayType):
         yield from _array_problems(value, annotation, place)
     elif origin is Literal:
@@ -125,6 +122,13 @@ def _problems(value: Any, annotation: Any, place: Location) -> Iterator[Problem]
             yield place, f"value is not a valid {_NAMES[annotation]}"
     elif isinstance(origin or annotation, type) and (origin or annotation) is not object:
         yield from _instance_problems(value, origin or annotation, place)
+
+
+def _problems_of_all(value: Any, alternatives: tuple[Any, ...], place: Location) -> Iterator[Problem]:
+    """Those of each alternative, unless one has none."""
+    found = [list(_problems(value, alternative, place)) for alternative in alternatives]
+    if all(found):
+        yield from dict.fromkeys(problem for problems in found for problem in problems)
 
 
 def _array_problems(value: Any, annotation: ArrayType, place: Location) -> Iterator[Problem]:
