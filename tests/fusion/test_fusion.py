@@ -244,6 +244,10 @@ def on_rows() -> Net:
     return layers.with_array(layers.Relu(4))
 
 
+def with_lstm(*args: Any, **settings: Any) -> Net:
+    return layers.with_padded(layers.LSTM(*args, **settings))
+
+
 def attended(reduction: Net) -> Net:
     return layers.chain(layers.list2ragged(), layers.ParametricAttention(WIDTH), reduction, layers.Linear(2))
 
@@ -270,6 +274,8 @@ FORMS: dict[str, tuple[str, Callable[[], Net], Any]] = {
     "pooled": ("sequences", lambda: layers.chain(on_rows(), layers.list2ragged(), layers.reduce_sum()), SEQUENCES),
     "attention": ("attention_pool", lambda: attended(layers.reduce_sum()), SEQUENCES),
     "mean attention": ("attention_pool", lambda: attended(layers.reduce_mean()), SEQUENCES),
+    "lstm": ("sequences", lambda: layers.chain(on_rows(), with_lstm(6, bi=True, dropout=0.2), on_rows()), SEQUENCES),
+    "lstm of equals": ("sequences", lambda: layers.chain(with_lstm(3, depth=2), layers.noop()), [X[:3], X[3:6]]),
     "wrappers": ("sequences", lambda: layers.chain(on_rows(), layers.with_array(layers.Relu(2))), SEQUENCES),
 }
 

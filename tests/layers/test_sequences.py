@@ -316,6 +316,22 @@ def test_lstm_without_training_is_the_same() -> None:
     assert not Y.data[~inside].any()
 
 
+@pytest.mark.parametrize("lengths", [[3, 3], [3, 2]])
+def test_lstm_gives_each_sequence_what_it_gives_it_alone(lengths: list[int]) -> None:
+    model = api.LSTM(4, 3, bi=True, init_b=api.normal_init).initialize()
+    X = padded(lengths, 3)
+    Y, backprop = model.begin_update(X)
+    dX = backprop(Y)
+    for place, length in enumerate(X.lengths.tolist()):
+        sizes, one = np.ones(length, "i"), np.array([length], "i")
+        alone = Padded(X.data[:length, place : place + 1].copy(), sizes, one, np.zeros(1, "i"))
+        own, own_backprop = model.begin_update(alone)
+        np.testing.assert_allclose(Y.data[:length, place], own.data[:, 0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(dX.data[:length, place], own_backprop(own).data[:, 0], rtol=1e-5, atol=1e-6)
+        assert not Y.data[length:, place].any()
+        assert not dX.data[length:, place].any()
+
+
 def test_lstm_dropout_drops_weights() -> None:
     model = api.LSTM(4, 3, dropout=0.5).initialize()
     X = padded([2], 3)

@@ -3,6 +3,8 @@
 One by one, with_array cuts its result into the sequences of a list, and the next wrapper, or list2ragged, copies them
 into one array again. Only without padding: the rows between sequences are not zero inside, but would be at the next
 wrapper.
+
+An LSTM in with_padded takes part: it finds the steps of sequences that lie one after the other, and nothing is padded.
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..backends.recurrent import Steps
 from ..layers._sequences import lengths_of
 from ..layers.list2ragged import forward as list2ragged
+from ..layers.lstm import forward as lstm, run_rows
 from ..layers.with_array import forward as with_array
+from ..layers.with_padded import forward as with_padded
 from ..types import Ragged
 from ._plan import Result
 
@@ -30,7 +35,7 @@ class OneArray:
 
     def __init__(self, wrappers: Sequence[Node], ragged: Node | None) -> None:
         self.wrappers, self.ragged = wrappers, ragged
-        self.nodes: list[Node] = []
+        self.nodes: list[Node] = [node._layers[0] for node in wrappers if node._func is with_padded]
         self.length = len(wrappers) + (ragged is not None)
 
     def run(self, X: Any, is_train: bool) -> Result | None:
@@ -38,7 +43,7 @@ class OneArray:
         if type(X) is not list or not X:
             return None
         for node in self.wrappers:
-            if node._attrs["pad"] != 0:
+            if node._func is with_array and node._attrs["pad"] != 0:
                 return None
         ops = self.wrappers[0].ops
         # Its one question to each array is the concatenation's own: there are many, and they are short.
@@ -54,7 +59,12 @@ class OneArray:
         callbacks = []
         for node in self.wrappers:
             layer = node._layers[0]
-            Y, callback = type(layer).__call__(layer, Y, is_train)
+            if node._func is with_array:
+                Y, callback = type(layer).__call__(layer, Y, is_train)
+            elif Y.ndim == 2 and Y.dtype.char in "fd" and Y.shape[1] == layer.maybe_get_dim("nI"):
+                Y, callback = run_rows(layer, Y, Steps.of_lengths(lengths), is_train)
+            else:
+                Y, callback = _cut(node, Y, lengths, is_train)
             callbacks.append(callback)
         is_ragged = self.ragged is not None
 
@@ -67,10 +77,22 @@ class OneArray:
         return Ragged(Y, lengths) if is_ragged else ops.unflatten(Y, lengths), backprop
 
 
+def _cut(node: Node, Y: Any, lengths: Any, is_train: bool) -> Result:
+    """A wrapper on the list after all, which knows what else there is, or what to say of it."""
+    ops = node.ops
+    Ys, callback = type(node).__call__(node, ops.unflatten(Y, lengths), is_train)
+    return ops.flatten(Ys), lambda d: ops.flatten(callback(ops.unflatten(d, lengths)))
+
+
 def match(nodes: Sequence[Node], at: int) -> OneArray | None:
-    """Two or more wrappers, or one or more and list2ragged."""
+    """Two or more wrappers, or one that has an LSTM, or one or more and list2ragged."""
     end = at
-    while end < len(nodes) and nodes[end]._func is with_array:
+    while end < len(nodes) and (nodes[end]._func is with_array or _has_lstm(nodes[end])):
         end += 1
     ragged = nodes[end] if end > at and end < len(nodes) and nodes[end]._func is list2ragged else None
-    return OneArray(nodes[at:end], ragged) if end - at > 1 or ragged is not None else None
+    is_worth_it = end - at > 1 or ragged is not None or (end > at and _has_lstm(nodes[at]))
+    return OneArray(nodes[at:end], ragged) if is_worth_it else None
+
+
+def _has_lstm(node: Node) -> bool:
+    return node._func is with_padded and node._layers[0]._func is lstm

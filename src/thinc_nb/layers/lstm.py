@@ -79,8 +79,6 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> tuple[P
     if not isinstance(Xp, Padded):
         raise wrong_type(model, "a Padded", Xp)
     ops = model.ops
-    weights: Any = model.get_param("LSTM")
-    HC0: Any = model.get_param("HC0")
     nI, nO = model.get_dim("nI"), model.get_dim("nO")
     try:
         steps, sequences, width = Xp.data.shape
@@ -88,35 +86,59 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> tuple[P
         raise wrong_type(model, "a Padded with data (steps, sequences, width)", Xp) from None
     if width != nI and Xp.data.size:
         raise InputError(f"layer {model.name!r} takes sequences of width {nI} (nI), got {described(Xp)}")
-    rate = model.attrs["dropout_rate"] or 0.0
-    mask = draw_mask(ops, rate) if is_train and rate > 0 else None
-    params: Floats1d = weights if mask is None else mask(weights)
     inside = _inside(ops, Xp)
-    dtype = _float_name(weights)
-    X = ops.as_contig(Xp.data[inside], dtype=dtype) if Xp.data.size else ops.alloc2f(0, nI, dtype=dtype)
-    state: tuple[Any, ...] | None = None
-    if is_train:
-        Y, state = ops.lstm_forward_training(params, HC0[0], HC0[1], X, Xp.size_at_t)
-    else:
-        Y = ops.lstm_forward_inference(params, HC0[0], HC0[1], X, Xp.size_at_t)
+    # Sequences of one length are packed as they lie.
+    is_packed = bool(inside.all())
+
+    def packed(data: Any, nO: int) -> Any:
+        if not data.size:
+            return ops.alloc2f(0, nO, dtype=_float_name(model.get_param("LSTM")))
+        return data.reshape(-1, nO) if is_packed else data[inside]
+
+    def padded(rows: Any, nO: int) -> Padded:
+        if is_packed and rows.size:
+            return Padded(rows.reshape(steps, sequences, nO), Xp.size_at_t, Xp.lengths, Xp.indices)
+        data = ops.alloc3f(steps, sequences, nO, dtype=_float_name(rows))
+        data[inside] = rows
+        return Padded(data, Xp.size_at_t, Xp.lengths, Xp.indices)
+
+    Y, backprop_rows = run_rows(model, packed(Xp.data, nI), Xp.size_at_t, is_train)
 
     def backprop(dYp: Any) -> Padded:
         check_gradient_kind(model, dYp, Padded, "a Padded")
         if not is_xp_array(dYp.data) or (dYp.data.size and dYp.data.shape != (steps, sequences, nO)):
             raise wrong_gradient(model, f"a Padded with data {(steps, sequences, nO)}", dYp)
-        # Without training the forward pass has kept nothing.
-        kept = state or ops.lstm_forward_training(params, HC0[0], HC0[1], X, Xp.size_at_t)[1]
-        dY = ops.as_contig(dYp.data[inside], dtype=dtype) if dYp.data.size else ops.alloc2f(0, nO, dtype=dtype)
-        dX, d_params = ops.backprop_lstm(dY, Xp.size_at_t, params, kept)
-        model.inc_grad("LSTM", d_params if mask is None else mask(d_params))
-        return padded(dX, nI)
-
-    def padded(rows: Floats2d, nO: int) -> Padded:
-        data = ops.alloc3f(steps, sequences, nO, dtype=_float_name(rows))
-        data[inside] = rows
-        return Padded(data, Xp.size_at_t, Xp.lengths, Xp.indices)
+        return padded(backprop_rows(packed(dYp.data, nO)), nI)
 
     return padded(Y, nO), backprop
+
+
+def run_rows(
+    model: Model[Any, Any], X: Floats2d, where: Any, is_train: bool
+) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
+    """The network on rows (n, nI). `where` are the sizes of the steps if they are packed, or the CPU's `Steps`."""
+    ops = model.ops
+    weights: Any = model.get_param("LSTM")
+    HC0: Any = model.get_param("HC0")
+    rate = model.attrs["dropout_rate"] or 0.0
+    mask = draw_mask(ops, rate) if is_train and rate > 0 else None
+    params: Floats1d = weights if mask is None else mask(weights)
+    dtype = _float_name(weights)
+    X = ops.as_contig(X, dtype=dtype)
+    state: tuple[Any, ...] | None = None
+    if is_train:
+        Y, state = ops.lstm_forward_training(params, HC0[0], HC0[1], X, where)
+    else:
+        Y = ops.lstm_forward_inference(params, HC0[0], HC0[1], X, where)
+
+    def backprop(dY: Floats2d) -> Floats2d:
+        # Without training the forward pass has kept nothing.
+        kept = state or ops.lstm_forward_training(params, HC0[0], HC0[1], X, where)[1]
+        dX, d_params = ops.backprop_lstm(ops.as_contig(dY, dtype=dtype), where, params, kept)
+        model.inc_grad("LSTM", d_params if mask is None else mask(d_params))
+        return dX
+
+    return Y, backprop
 
 
 def _inside(ops: Ops, Xp: Padded) -> Any:
