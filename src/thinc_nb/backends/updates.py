@@ -14,7 +14,6 @@ from ..types import Floats1d, Floats2d, FloatsXd, FloatsXdT
 from ._base import OpsBase, check_overwritable, described
 
 CHUNK = 8192
-LINE, MANY_BYTES = 64, 1 << 16
 
 
 class Chunks:
@@ -151,13 +150,7 @@ class UpdateOps(OpsBase):
         norm = math.sqrt(self.sum_of_squares(gradient))
         if norm >= threshold and norm > 0:
             g = self._reals("clip_gradient: gradient", gradient)
-            flat, factor = g.reshape(-1), threshold / norm
-            if type(flat) is np.ndarray and flat.nbytes > MANY_BYTES:
-                # To where a line of the cache begins, and on from there: stores across two lines take a third longer.
-                start = -flat.ctypes.data % LINE // flat.itemsize
-                kernels.scale(flat[:start], factor)
-                flat = flat[start:]
-            kernels.scale(flat, factor)
+            kernels.scale(g.reshape(-1), threshold / norm)
             self._given(gradient, g)
         return gradient
 
