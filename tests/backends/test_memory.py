@@ -165,3 +165,14 @@ def test_zeros_are_zeros_in_memory_that_was_used_before(dtype, size):
     array = ops.alloc((size,), dtype=dtype)
     assert array.dtype == dtype
     assert not array.view("uint8").any()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")
+def test_zeros_beyond_what_is_kept_take_no_memory_until_they_are_written_to():
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    array = NumpyOps().alloc1f(_memory.LARGEST_HELD // 4 + 1)
+    assert array[0] == array[-1] == 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < array.nbytes // 2

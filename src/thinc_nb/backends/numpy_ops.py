@@ -48,7 +48,8 @@ class NumpyOps(Ops):
     def _zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
         kind = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
-        if size < _memory.SMALLEST or kind.hasobject:
+        # What is too large to be kept comes from the system as zeros, and takes no memory until it is written to.
+        if size < _memory.SMALLEST or size > _memory.LARGEST_HELD or kind.hasobject:
             return np.zeros(shape, kind)
         array = _memory.POOL.lend(size, shape, kind)
         if _threads.num_threads > 1 and size % WORD.itemsize == 0:
