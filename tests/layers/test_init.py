@@ -149,3 +149,15 @@ def test_contradicting_example_is_refused() -> None:
 def test_odd_width_of_two_directions_is_refused() -> None:
     with pytest.raises(ValueError, match="nO must be even"):
         api.LSTM(3, 4, bi=True).initialize()
+
+
+@pytest.mark.parametrize("layer", [api.Softmax, api.Softmax_v2, api.Sigmoid])
+def test_known_widths_of_an_output_layer_stand(layer: Any) -> None:
+    """As in Thinc: the truths of an example may be class numbers, which are not of all classes."""
+    classes = np.array([0, 1, 1], dtype="i")
+    model = api.chain(Linear(3), layer(7)).initialize(X=X, Y=classes)
+    assert model.predict(X).shape == (3, 7)
+    tagger = api.with_array(layer(7)).initialize(X=[X], Y=[classes])
+    assert (tagger.get_dim("nO"), tagger.layers[0].get_dim("nI")) == (7, 4)
+    assert layer(7, 4).initialize(X="no array", Y=3).get_param("W").shape == (7, 4)
+    assert layer().initialize(X=X, Y=classes).get_param("W").shape == (2, 4)

@@ -31,12 +31,16 @@ def dense(
     dropout: float | None = None,
     normalize: bool = False,
     attrs: Mapping[str, Any] = {},
+    keeps_widths: bool = False,
 ) -> Model[Floats2d, Floats2d]:
-    """A node with parameters W (nO, nI) and b (nO,); followed by LayerNorm if `normalize`, by Dropout if `dropout`."""
+    """A node with parameters W (nO, nI) and b (nO,); followed by LayerNorm if `normalize`, by Dropout if `dropout`.
+
+    keeps_widths: see `init_unset`.
+    """
     model: Model[Floats2d, Floats2d] = Model(
         name,
         forward,
-        init=partial(init, init_W, zero_init if init_b is None else init_b),
+        init=partial(init_unset if keeps_widths else init, init_W, zero_init if init_b is None else init_b),
         dims={"nO": nO, "nI": nI},
         params={"W": None, "b": None},
         attrs=attrs,
@@ -60,6 +64,19 @@ def init(init_W: Initializer, init_b: Initializer, model: Model[Any, Any], X: ob
     infer_widths(model, X, Y)
     model.set_param("W", init_W(model.ops, (model.get_dim("nO"), model.get_dim("nI"))))
     model.set_param("b", init_b(model.ops, (model.get_dim("nO"),)))
+
+
+def init_unset(
+    init_W: Initializer, init_b: Initializer, model: Model[Any, Any], X: object = None, Y: object = None
+) -> None:
+    """As `init`, of widths that are not known yet only: as in Thinc, truths may be class numbers, of some classes."""
+    init(
+        init_W,
+        init_b,
+        model,
+        X if model.has_dim("nI") is None else None,
+        Y if model.has_dim("nO") is None else None,
+    )
 
 
 def infer_widths(model: Model[Any, Any], X: object, Y: object) -> None:

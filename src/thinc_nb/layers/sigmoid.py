@@ -8,7 +8,7 @@ from ..initializers import zero_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
 from ._checks import check_gradient
-from ._dense import Initializer, affine, dense, init
+from ._dense import Initializer, affine, dense, init_unset as init
 
 __all__ = ["Sigmoid", "forward", "init"]
 
@@ -24,7 +24,7 @@ def Sigmoid(
 
     X (batch, nI) → Y (batch, nO). W (nO, nI) and b (nO,) start as zeros.
     """
-    return dense("sigmoid", forward, nO, nI, init_W or zero_init, init_b)
+    return dense("sigmoid", forward, nO, nI, init_W or zero_init, init_b, keeps_widths=True)
 
 
 def forward(

@@ -8,7 +8,7 @@ from ..initializers import zero_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
 from ._checks import check_gradient
-from ._dense import Initializer, affine, dense, init
+from ._dense import Initializer, affine, dense, init_unset as init
 
 __all__ = ["Softmax", "Softmax_v2", "forward", "init", "validate_temperature"]
 
@@ -43,7 +43,7 @@ def Softmax_v2(
     """
     validate_temperature(temperature)
     attrs = {"softmax_normalize": normalize_outputs, "softmax_temperature": temperature}
-    return dense("softmax", forward, nO, nI, init_W or zero_init, init_b, attrs=attrs)
+    return dense("softmax", forward, nO, nI, init_W or zero_init, init_b, attrs=attrs, keeps_widths=True)
 
 
 def forward(
