@@ -25,6 +25,7 @@ REFUSED = {
     'Linear("x")': "TypeError",
     "Linear(2.5)": "TypeError",
     "Linear(-1)": "ValueError",
+    "Ragged(1,2)": "TypeError",
     'm=chain(Linear(4), Dropout(0.1), "x")': "TypeError",
 }
 
