@@ -9,12 +9,13 @@ An LSTM in with_padded takes part: it finds the steps of sequences that lie one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..backends.recurrent import Steps
+from ..layers._checks import check_gradient_kind
 from ..layers._sequences import lengths_of
 from ..layers.list2ragged import forward as list2ragged
 from ..layers.lstm import forward as lstm, run_rows
@@ -69,6 +70,8 @@ class OneArray:
         is_ragged = self.ragged is not None
 
         def backprop(dY: Any) -> Any:
+            if not is_ragged:
+                check_gradient_kind(self.wrappers[-1], dY, Sized, "a Padded, Ragged or list of arrays")
             d = dY.dataXd if is_ragged else ops.flatten(dY)
             for callback in reversed(callbacks):
                 d = callback(d)
