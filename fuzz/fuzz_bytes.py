@@ -24,7 +24,7 @@ import thinc_nb.backends  # noqa: F401
 with atheris.instrument_imports(include=["thinc_nb", "msgpack"]):
     import numpy as np
 
-    from thinc_nb import _msgpack
+    from thinc_nb._saving.msgpack import decode, encode
     from thinc_nb.api import Adam, Linear, Model, chain, load_checkpoint, save_checkpoint
     from thinc_nb.errors import SerializationError
 
@@ -50,7 +50,7 @@ def seeds() -> list[bytes]:
     return [
         b"m" + BEFORE,
         b"d" + BEFORE,
-        b"a" + _msgpack.encode(model.attrs["table"]),
+        b"a" + encode(model.attrs["table"]),
         b"c" + CHECKPOINT.read_bytes(),
         b"p" + CHECKPOINT.read_bytes(),
     ]
@@ -66,7 +66,7 @@ def read(data: bytes) -> None:
     kind, rest = data[:1], data[1:]
     if kind == b"a":
         try:
-            _msgpack.decode(rest)
+            decode(rest)
         except ValueError:
             return
     else:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thinc_nb._parameters import arenas_of, lay_out
+from thinc_nb._model.parameters import arenas_of, lay_out
 from thinc_nb.api import SGD, Adam, Linear, Model, Optimizer, RAdam, chain, fix_random_seed
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import thinc_nb
-from thinc_nb import _msgpack
+from thinc_nb._saving.msgpack import encode
 from thinc_nb.api import (
     SGD,
     Adam,
@@ -387,7 +387,7 @@ def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
     assert "model' is no checkpoint: it holds a model alone, which model.from_disk" in mismatches(
         tmp_path / "model", build()
     )
-    (tmp_path / "list").write_bytes(_msgpack.encode({"format": "another"}))
+    (tmp_path / "list").write_bytes(encode({"format": "another"}))
     assert "it does not say that its format is" in mismatches(tmp_path / "list", build())
     (tmp_path / "notes").write_text("hello")
     assert "notes' is no checkpoint, or damaged" in mismatches(tmp_path / "notes", build())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from thinc_nb import _msgpack
+from thinc_nb._saving.msgpack import decode, encode
 from thinc_nb.api import Adam, Linear, Model, chain, load_checkpoint, save_checkpoint
 from thinc_nb.errors import SerializationError
 
@@ -89,21 +89,19 @@ def refusal(path: Path, model: Model[Any, Any]) -> str:
 
 
 def changed(data: bytes, path: list[Any], value: object) -> bytes:
-    document: Any = _msgpack.decode(data)
+    document: Any = decode(data)
     place = document
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
-    return _msgpack.encode(document)
+    return encode(document)
 
 
 def random_part(cupy: object = 1, **changes: Any) -> bytes:
     numpy_state = np.random.get_state(legacy=False)
     numpy_state["state"].update(changes)  # type: ignore[index, union-attr, unused-ignore]
     numpy_json = json.dumps(numpy_state, default=lambda array: array.tolist())
-    return _msgpack.encode(
-        {"python": json.dumps(random.getstate()), "numpy": numpy_json, "generators": {}, "cupy": cupy}
-    )
+    return encode({"python": json.dumps(random.getstate()), "numpy": numpy_json, "generators": {}, "cupy": cupy})
 
 
 FLOATS = np.ones(4, dtype="f")
@@ -164,20 +162,20 @@ def test_a_file_that_lies_is_refused(tmp_path: Path, path: list[Any], value: obj
 def test_settings_of_an_optimizer_that_lie_are_refused(tmp_path: Path, name: str, value: object, expected: str) -> None:
     file = tmp_path / "checkpoint"
     save_checkpoint(file, tiny(), Adam(0.01))
-    document: Any = _msgpack.decode(file.read_bytes())
-    settings = _msgpack.decode(document["optimizer"]["settings"])
+    document: Any = decode(file.read_bytes())
+    settings = decode(document["optimizer"]["settings"])
     assert isinstance(settings, dict)
-    document["optimizer"]["settings"] = _msgpack.encode({**settings, name: value})
-    file.write_bytes(_msgpack.encode(document))
+    document["optimizer"]["settings"] = encode({**settings, name: value})
+    file.write_bytes(encode(document))
     assert expected in refusal(file, tiny())
 
 
 def test_a_schedule_keeps_the_kinds_of_its_settings(tmp_path: Path) -> None:
     file = tmp_path / "checkpoint"
     save_checkpoint(file, tiny(), Adam(0.01))
-    document: Any = _msgpack.decode(file.read_bytes())
-    settings: Any = _msgpack.decode(document["optimizer"]["settings"])
+    document: Any = decode(file.read_bytes())
+    settings: Any = decode(document["optimizer"]["settings"])
     settings["schedules"]["learn_rate"]["attrs"]["rate"] = {"value": "fast"}
-    document["optimizer"]["settings"] = _msgpack.encode(settings)
-    file.write_bytes(_msgpack.encode(document))
+    document["optimizer"]["settings"] = encode(settings)
+    file.write_bytes(encode(document))
     assert "optimizer.learn_rate.rate: a float here cannot become 'fast'" in refusal(file, tiny())

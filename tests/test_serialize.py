@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from thinc_nb import _msgpack
-from thinc_nb._parameters import loose_parameters
+from thinc_nb._model.parameters import loose_parameters
+from thinc_nb._saving.msgpack import decode, encode
 from thinc_nb.errors import SerializationError
 from thinc_nb.model import Model, deserialize_attr, serialize_attr
 from thinc_nb.shims import Shim
@@ -209,7 +209,7 @@ ARRAYS = hnp.arrays(
 
 @given(array=ARRAYS)
 def test_arrays_in_attributes_round_trip_to_the_bit(array: Any) -> None:
-    found = _msgpack.decode(_msgpack.encode({"array": array}))
+    found = decode(encode({"array": array}))
     assert isinstance(found, dict)
     back = found["array"]
     assert (back.dtype, back.shape, back.tobytes()) == (array.dtype, array.shape, array.tobytes())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from thinc_nb import _msgpack
+from thinc_nb._saving.msgpack import decode, encode, encode_other
 from thinc_nb.api import Linear
 from thinc_nb.errors import ModelError, SerializationError
 from thinc_nb.model import Model
@@ -60,7 +60,7 @@ def changed(path: list[Any], value: Any) -> bytes:
         del place[path[-1]]
     else:
         place[path[-1]] = value
-    return _msgpack.encode(found)
+    return encode(found)
 
 
 def test_every_truncation_is_refused() -> None:
@@ -133,16 +133,16 @@ def test_depth_and_length_are_not_believed(data: bytes) -> None:
 @pytest.mark.parametrize("data", [b"\x82\xa1a\x01\xa1a\x02", b"\x82\x91\x01\xc0\x91\x01\xc0"])
 def test_a_key_that_occurs_twice_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="same key twice"):
-        _msgpack.decode(data)
+        decode(data)
 
 
 def test_keys_made_to_collide_are_refused_before_a_map_is_built() -> None:
     # hash(complex) is hash(real) + 1000003 * hash(imag): all of these have hash 0, and would take n² steps.
     keys = [complex(-1000003 * k, k) for k in range(2000)]
     assert len({hash(key) for key in keys}) == 1
-    entries = b"".join(_msgpack.encode(key) + b"\xc0" for key in keys)
+    entries = b"".join(encode(key) + b"\xc0" for key in keys)
     with pytest.raises(ValueError, match="same hash"):
-        _msgpack.decode(b"\xde" + len(keys).to_bytes(2, "big") + entries)
+        decode(b"\xde" + len(keys).to_bytes(2, "big") + entries)
 
 
 def array(**changes: Any) -> dict[bytes, Any]:
@@ -187,19 +187,19 @@ def array(**changes: Any) -> dict[bytes, Any]:
 def test_an_array_that_lies_is_refused(value: Any) -> None:
     found = build().to_dict()
     found["params"][1]["W"] = value
-    data = msgpack.packb(found, default=_msgpack.encode_other)
+    data = msgpack.packb(found, default=encode_other)
     refused(data)
     # The same in an attribute, which is a document of its own.
     found = build().to_dict()
     found["attrs"][1]["rate"] = msgpack.packb(value)
-    assert "'root' -> layers[0] 'child': attribute 'rate'" in refused(_msgpack.encode(found))
+    assert "'root' -> layers[0] 'child': attribute 'rate'" in refused(encode(found))
 
 
 @pytest.mark.parametrize("value", [array(type=b"<f4"), {k: v for k, v in array().items() if k != b"kind"}])
 def test_older_ways_of_writing_arrays_are_read(value: Any) -> None:
     found = build().to_dict()
     found["params"][1]["W"] = value
-    data = msgpack.packb(found, default=_msgpack.encode_other)
+    data = msgpack.packb(found, default=encode_other)
     assert build().from_bytes(data).layers[0].get_param("W").tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
@@ -277,7 +277,7 @@ def test_nothing_is_ever_unpickled() -> None:
     for kind in ("O", "|O", "|O8"):
         found = build().to_dict()
         found["params"][1]["W"] = array(type=kind, shape=[1], data=data)
-        refused(msgpack.packb(found, default=_msgpack.encode_other))
+        refused(msgpack.packb(found, default=encode_other))
 
 
 def test_a_file_that_holds_no_model_is_named(tmp_path: Path) -> None:

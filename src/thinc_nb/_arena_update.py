@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._parameters import aligned_zeros
+from ._model.parameters import aligned_zeros
 from .backends.updates import Chunks
 
 if TYPE_CHECKING:
-    from ._parameters import Arena, Span
+    from ._model.parameters import Arena, Span
     from .backends import Ops
     from .optimizers import Optimizer
 

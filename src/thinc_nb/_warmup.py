@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ._tree import require_model
+from ._model.tree import require_model
 from .kernels import Warmed, warmup as warm_kernels
 from .kernels._words import Precision
 

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _msgpack
 from ._described import described, explain
-from ._files import write_atomically
-from ._loading import Entry, Plan, as_bytes, entries_of, plan_all, prepare
-from ._msgpack_stream import BytesSource, FileSource, StoredArray, pieces, read_skeleton
-from ._optimizer_state import OptimizerPlan, optimizer_state, plan_optimizer
-from ._parameters import GradientState
-from ._paths import node_paths, parameter_paths, shim_paths
-from ._random_state import random_state, restore_random_state
-from ._shapes import shape_rules
-from ._tree import require_model
+from ._model.parameters import GradientState
+from ._model.tree import require_model
+from ._saving.files import write_atomically
+from ._saving.loading import Entry, Plan, as_bytes, entries_of, plan_all, prepare
+from ._saving.msgpack import decode, encode
+from ._saving.msgpack_stream import BytesSource, FileSource, StoredArray, pieces, read_skeleton
+from ._saving.optimizer_state import OptimizerPlan, optimizer_state, plan_optimizer
+from ._saving.paths import node_paths, parameter_paths, shim_paths
+from ._saving.random_state import random_state, restore_random_state
+from ._saving.shapes import shape_rules
 from .errors import SerializationError
 from .optimizers import Optimizer
 from .serialize import deserialize_attr, model_document
@@ -102,12 +102,12 @@ def save_checkpoint(
         },
         "optimizer": None if optimizer is None else optimizer_state(optimizer, model),
         "shims": {
-            path: _msgpack.encode(state)
+            path: encode(state)
             for path, (_, shim) in shim_paths(model).items()
             if (state := shim.training_state()) is not None
         },
-        "random": _msgpack.encode(random_state(generators or {}, uses_cupy=_uses_cupy(model))),
-        "position": _msgpack.encode(position),
+        "random": encode(random_state(generators or {}, uses_cupy=_uses_cupy(model))),
+        "position": encode(position),
     }
     write_atomically(Path(path), pieces(document))
 
@@ -196,7 +196,7 @@ def _document(source: BytesSource | FileSource, path: str) -> dict[str, Any]:
 
 def _decoded(data: Any, what: str) -> Any:
     try:
-        return _msgpack.decode(as_bytes(data))
+        return decode(as_bytes(data))
     except (TypeError, ValueError) as error:
         raise SerializationError(f"the checkpoint is damaged: {what!r} cannot be read: {explain(error)}") from error
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._files import replacing
-from ._loading import Entry, Plan, apply_plans
-from ._msgpack_stream import FileSource, StoredArray, little_endian
-from ._paths import node_paths, parameter_paths, shim_paths
-from ._shapes import check_shapes, shape_rules
+from ._saving.files import replacing
+from ._saving.loading import Entry, Plan, apply_plans
+from ._saving.msgpack_stream import FileSource, StoredArray, little_endian
+from ._saving.paths import node_paths, parameter_paths, shim_paths
+from ._saving.shapes import check_shapes, shape_rules
 from .checkpoints import LoadReport
 from .errors import SerializationError
 

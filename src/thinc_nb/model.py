@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from typing_extensions import Self, TypeVar
 
-from . import _tree, _update, serialize
-from ._node import NodeData
-from ._operators import HasName, apply_operator, define_operators
-from ._parameters import Parameter, lay_out
+from . import serialize
+from ._model import tree, update
+from ._model.node import NodeData
+from ._model.operators import HasName, apply_operator, define_operators
+from ._model.parameters import Parameter, lay_out
+from ._model.summary import ShowsItself
+from ._model.tree import change_attr_values, set_dropout_rate, wrap_model_recursive
 from ._pydantic import AcceptsInstances
-from ._summary import ShowsItself
-from ._tree import change_attr_values, set_dropout_rate, wrap_model_recursive
 from .backends import CupyOps, NumpyOps, Ops, get_current_ops
 from .contracts import follow_environment
 from .serialize import deserialize_attr, serialize_attr
@@ -148,7 +149,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
             try:
                 return self._func(self, X, is_train=is_train)
             except Exception as error:
-                _tree.locate(error, self)
+                tree.locate(error, self)
                 raise
 
     def begin_update(self, X: InT) -> tuple[OutT, Callable[[OutT], InT]]:
@@ -156,9 +157,9 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         try:
             result = self._func(self, X, is_train=True)
         except Exception as error:
-            _tree.locate(error, self)
+            tree.locate(error, self)
             raise
-        located: tuple[OutT, Callable[[OutT], InT]] = _tree.with_located_gradients(self, result)
+        located: tuple[OutT, Callable[[OutT], InT]] = tree.with_located_gradients(self, result)
         return located
 
     def predict(self, X: InT) -> OutT:
@@ -166,14 +167,14 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         try:
             result: OutT = self._func(self, X, is_train=False)[0]
         except Exception as error:
-            _tree.locate(error, self)
+            tree.locate(error, self)
             raise
         return result
 
     def initialize(self, X: InT | None = None, Y: OutT | None = None) -> Self:
         """Finish the model: call `init`, which infers missing dimensions from example data and allocates parameters.
 
-        The outermost call then lays the parameters of the tree out together (see `_parameters`). After an error
+        The outermost call then lays the parameters of the tree out together (see `_model.parameters`). After an error
         dimensions and parameters are what they were. Returns the model.
         """
         if DATA_VALIDATION.get():
@@ -183,7 +184,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
             return self
         token = _is_initializing.set(True)
         try:
-            with _tree.restored_after_error(self):
+            with tree.restored_after_error(self):
                 self._run_init(X, Y)
                 lay_out(self)
         finally:
@@ -196,7 +197,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         try:
             self.init(self, X=X, Y=Y)
         except Exception as error:
-            _tree.locate(error, self)
+            tree.locate(error, self)
             raise
 
     def finish_update(self, optimizer: Optimizer, *, max_norm: float | None = None) -> None:
@@ -208,7 +209,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         max_norm: first scale all gradients so that their joint L2 norm is at most this. The optimizer's `grad_clip` is
         of the norm of each parameter's gradient.
         """
-        _update.finish_update(self, optimizer, max_norm)
+        update.finish_update(self, optimizer, max_norm)
 
     @contextmanager
     def use_params(self, params: Mapping[tuple[int, str], FloatsXd]) -> Iterator[None]:
@@ -217,7 +218,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         Afterwards the weights are what they were, also after an error. UnsetError for a parameter that has no value,
         ValueError for an array of another shape, TypeError for what is no array, or no mapping.
         """
-        with _update.other_params(self, params):
+        with update.other_params(self, params):
             yield
 
     def explain(self) -> str:
@@ -243,15 +244,15 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
 
         ValueError for another order.
         """
-        return _tree.walk(self, order)
+        return tree.walk(self, order)
 
     def remove_node(self, node: Model[Any, Any]) -> None:
         """Take a node out of all lists of layers. References to nodes that are no longer in the tree become None."""
-        _tree.remove_node(self, node)
+        tree.remove_node(self, node)
 
     def replace_node(self, old: Model[Any, Any], new: Model[Any, Any]) -> bool:
         """Put `new` wherever `old` is, in lists of layers and references. Returns whether `old` was in the tree."""
-        return _tree.replace_node(self, old, new)
+        return tree.replace_node(self, old, new)
 
     def replace_callbacks(
         self,
@@ -268,7 +269,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
 
         Attributes are deep-copied; what cannot be (a lock, an open file) is shared.
         """
-        return _tree.copy_tree(self)
+        return tree.copy_tree(self)
 
     def _blank_copy(self) -> Self:
         """A node of the same class, name, functions and dimensions, with an id of its own and nothing else."""
@@ -278,7 +279,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return _tree.deep_copy(self, memo)
+        return tree.deep_copy(self, memo)
 
     # Devices
 
@@ -305,7 +306,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
 
     def _to_ops(self, ops: Ops) -> None:
         """Run the tree with other operations, and have everything where they want it."""
-        _tree.move_tree(self, ops)
+        tree.move_tree(self, ops)
 
     # Bytes: see serialize.py
 
@@ -428,7 +429,7 @@ def create_init(initializers: Mapping[str, Callable[..., FloatsXd]]) -> Callable
     def init(model: Model[Any, Any], X: object = None, Y: object = None) -> Model[Any, Any]:
         for name, data in (("nI", X), ("nO", Y)):
             if data is not None and model.has_dim(name) is not False:
-                _tree.infer_dim(model, name, data)
+                tree.infer_dim(model, name, data)
         values = {}
         for name, initializer in initializers.items():
             if name in ("W", "b"):

@@ -13,7 +13,7 @@ from .schedules import Schedule, _constant, as_schedule
 from .types import ArrayXd, FloatsXd, Generator, get_array_module, to_cpu
 
 if TYPE_CHECKING:
-    from ._parameters import Arena
+    from ._model.parameters import Arena
     from .backends import Ops
 
 __all__ = ["ADAM_DEFAULTS", "Adam", "FloatOrSeq", "Optimizer", "RAdam", "SGD", "SGD_DEFAULTS"]

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _msgpack
 from ._arrays import is_xp_array
 from ._described import explain
-from ._files import write_atomically
-from ._loading import Entry, apply_plans, entries_of, plan_all
-from ._msgpack_stream import BytesSource, Deferred, FileSource, Source, little_endian, pieces, read_skeleton
-from ._tree import path_to
+from ._model.tree import path_to
+from ._saving.files import write_atomically
+from ._saving.loading import Entry, apply_plans, entries_of, plan_all
+from ._saving.msgpack import decode, encode
+from ._saving.msgpack_stream import BytesSource, Deferred, FileSource, Source, little_endian, pieces, read_skeleton
 from .errors import SerializationError
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ def serialize_attr(_: Any, value: Any, name: str, model: Model[Any, Any]) -> byt
 
     The first argument is the value; its type selects the function. TypeError means that the attribute is left out.
     """
-    return _msgpack.encode(value)
+    return encode(value)
 
 
 @functools.singledispatch
 def deserialize_attr(_: Any, value: Any, name: str, model: Model[Any, Any]) -> Any:
     """The attribute that the bytes `value` hold. The first argument, its current value, selects the function."""
-    return _msgpack.decode(value)
+    return decode(value)
 
 
 # Writing

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from twins import assert_alike, oracle, ours, twins
 
-from thinc_nb._parameters import lay_out
+from thinc_nb._model.parameters import lay_out
 
 STEPS = 50
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import thinc_nb
-from thinc_nb import _msgpack
+from thinc_nb._saving.msgpack import encode
 from thinc_nb.api import (
     Linear as OurLinear,
     Model,
@@ -67,7 +67,7 @@ def saved(state: object, **options: Any) -> bytes:
 
 
 def shim_bytes(state: bytes) -> bytes:
-    return _msgpack.encode({"config": {}, "state": state})
+    return encode({"config": {}, "state": state})
 
 
 class Evil:

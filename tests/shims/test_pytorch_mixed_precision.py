@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thinc_nb import _msgpack
+from thinc_nb._saving.msgpack import decode, encode
 from thinc_nb.api import (
     Adam,
     ArgsKwargs,
@@ -113,9 +113,9 @@ def test_training_in_mixed_precision_resumed_from_a_checkpoint_goes_on_with_the_
 def test_checkpoints_from_before_scales_were_kept_leave_the_scaler(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint"
     save_checkpoint(path, PyTorchWrapper_v2(linear()))
-    document: Any = _msgpack.decode(path.read_bytes())
+    document: Any = decode(path.read_bytes())
     del document["shims"]
-    path.write_bytes(_msgpack.encode(document))
+    path.write_bytes(encode(document))
     scaler = PyTorchGradScaler(True, init_scale=8.0)
     model = PyTorchWrapper_v2(linear(seed=2), mixed_precision=True, grad_scaler=scaler)
     load_checkpoint(path, model)
@@ -140,9 +140,9 @@ def test_a_scale_that_is_none_is_refused_and_left_out_where_part_is_loaded(tmp_p
     scaler = PyTorchGradScaler(True, init_scale=8.0)
     model = PyTorchWrapper_v2(linear(), mixed_precision=True, grad_scaler=scaler)
     save_checkpoint(path, model)
-    document: Any = _msgpack.decode(path.read_bytes())
-    document["shims"]["shims.0"] = _msgpack.encode(state)
-    path.write_bytes(_msgpack.encode(document))
+    document: Any = decode(path.read_bytes())
+    document["shims"]["shims.0"] = encode(state)
+    path.write_bytes(encode(document))
     other = PyTorchWrapper_v2(linear(seed=2), mixed_precision=True, grad_scaler=scaler)
     with pytest.raises(SerializationError, match=r"shims\.0\.training_state"):
         load_checkpoint(path, other)

@@ -94,14 +94,14 @@ def test_loading_brings_the_program_not_only_its_weights() -> None:
 
 @pytest.mark.parametrize("program", [b"", b"nonsense", b"PK\x03\x04"])
 def test_bytes_that_hold_no_program_change_nothing(program: bytes) -> None:
-    from thinc_nb import _msgpack
+    from thinc_nb._saving.msgpack import encode
 
     shim = TorchScriptShim(torch.jit.script(Branch()), allow_code=True)
     before = shim._model
     with pytest.raises(SerializationError, match="cannot be read"):
-        shim.from_bytes(_msgpack.encode({"config": {}, "model": program}))
+        shim.from_bytes(encode({"config": {}, "model": program}))
     with pytest.raises(SerializationError, match="there is no 'model' in them"):
-        shim.from_bytes(_msgpack.encode({"config": {}, "state": program}))
+        shim.from_bytes(encode({"config": {}, "state": program}))
     assert shim._model is before
 
 

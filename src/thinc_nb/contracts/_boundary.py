@@ -11,7 +11,7 @@ import numpy as np
 
 from .._arrays import is_cupy_array, is_xp_array
 from .._described import described, place_of
-from .._tree import locate
+from .._model.tree import locate
 from .._wording import fitting_width
 from ..errors import ContractError
 from ..model import Model

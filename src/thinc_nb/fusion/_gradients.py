@@ -8,7 +8,7 @@ from weakref import ref
 
 import numpy as np
 
-from .._parameters import GradientState
+from .._model.parameters import GradientState
 
 if TYPE_CHECKING:
     from ._plan import Node

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from .._tree import locate_gradient
+from .._model.tree import locate_gradient
 from ..backends import NumpyOps
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from .._tree import infer_dim
+from .._model.tree import infer_dim
 from ..backends import Ops
 from ..initializers import zero_init
 from ..model import Model

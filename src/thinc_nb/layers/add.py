@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import TypeVar
 
-from .._tree import infer_dim
+from .._model.tree import infer_dim
 from ..model import Model
 from ._checks import check_layers
 from ._sums import added

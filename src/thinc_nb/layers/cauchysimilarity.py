@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._described import described
-from .._tree import infer_dim
+from .._model.tree import infer_dim
 from ..errors import InputError
 from ..model import Model
 from ..types import NI, Floats1d, Floats2d

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from typing_extensions import TypeVar
 
-from .._tree import locate_gradient
+from .._model.tree import locate_gradient
 from ..fusion._plan import chain_plan
 from ..model import Model
 from ..util import get_width

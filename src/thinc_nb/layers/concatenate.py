@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 
 from .._arrays import is_xp_array
 from .._described import described
-from .._tree import infer_dim
+from .._model.tree import infer_dim
 from ..backends import Ops
 from ..errors import InputError
 from ..fusion._plan import run_as_one

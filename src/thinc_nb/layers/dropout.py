@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._tree import check_dropout_rate
+from .._model.tree import check_dropout_rate
 from ..backends import Ops
 from ..model import Model
 from ..types import N, Padded, Ragged

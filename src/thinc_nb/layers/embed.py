@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .._tree import infer_dim
+from .._model.tree import infer_dim
 from ..errors import InputIndexError
 from ..initializers import uniform_init
 from ..model import Model

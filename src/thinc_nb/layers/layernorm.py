@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._tree import infer_dim
+from .._model.tree import infer_dim
 from ..model import Model
 from ..types import Floats2d, N
 from ._checks import check_rows, fitted_gradient

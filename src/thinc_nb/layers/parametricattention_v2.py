@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._tree import infer_dim
+from .._model.tree import infer_dim
 from ..initializers import uniform_init
 from ..model import Model
 from ..types import Floats2d, N, Ragged

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from .._arrays import is_xp_array
-from .._tree import infer_dim
+from .._model.tree import infer_dim
 from ..errors import InputError
 from ..model import Model
 from ..types import NO, Floats1d, Floats2d, Ints1d

@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import TypeVar
 
-from .._tree import require_model
+from .._model.tree import require_model
 from ..contracts import contracts
 from ..errors import ModelError
 from ..model import Model

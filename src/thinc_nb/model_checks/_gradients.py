@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .._tree import path_to
+from .._model.tree import path_to
 from ._subject import FailedError, Node, SkippedError, Subject, begin_update, random_gradient
 from ._values import floats, map_floats, on_host, padding_masks, with_floats
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._parameters import GradientState, Parameter
+from .._model.parameters import GradientState, Parameter
 from ..model import Model
 from ._values import copied, floats, padding_masks, with_floats
 

@@ -270,7 +270,10 @@ def _item_type(api: TypeChecker, typ: ProperType, expr: Expression) -> ProperTyp
         return typ
     item = get_proper_type(api.iterable_item_type(typ, expr)) if isinstance(typ, Instance) else any_type()
     # mypy joins the types of unlike layers in a list to object.
-    is_joined = isinstance(item, Instance) and item.type.fullname in ("builtins.object", "thinc_nb._node.NodeData")
+    is_joined = isinstance(item, Instance) and item.type.fullname in (
+        "builtins.object",
+        "thinc_nb._model.node.NodeData",
+    )
     return any_type() if is_joined else item
 
 

@@ -14,8 +14,8 @@ from torch.autograd.function import once_differentiable
 
 from .._arrays import get_array_module, is_cupy_array, is_xp_array
 from .._interop import torch2xp, xp2torch
-from .._parameters import GradientState, Parameter, lay_out
-from .._tree import path_to
+from .._model.parameters import GradientState, Parameter, lay_out
+from .._model.tree import path_to
 from ..errors import UnsetError
 from ..layers._ending import is_softmax, last_node
 from ..model import Model

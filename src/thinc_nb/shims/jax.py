@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from typing_extensions import Self
 
-from .. import _msgpack
 from .._interop import import_jax, jax2xp
+from .._saving.msgpack import decode, encode
 from ..errors import InputError, SerializationError
 from ..types import ArgsKwargs, FloatsXd
 from .shim import Shim
@@ -177,14 +177,14 @@ class JaxShim(Shim):
     def to_bytes(self) -> bytes:
         """The settings, and the parameters by name, as MessagePack."""
         state = {name: _storable(leaf) for name, leaf in self._named().items()}
-        return _msgpack.encode({"config": self.cfg, "state": _msgpack.encode(state)})
+        return encode({"config": self.cfg, "state": encode(state)})
 
     def from_bytes(self, bytes_data: bytes) -> Self:
         """Load what `to_bytes` gave; returns the shim. SerializationError, and no change, if it does not fit."""
         try:
-            found: Any = _msgpack.decode(bytes_data)
+            found: Any = decode(bytes_data)
             config = found["config"]
-            state: Any = _msgpack.decode(found["state"])
+            state: Any = decode(found["state"])
             values = {name: state[name] for name in self._named()}
         except (ValueError, TypeError, KeyError) as error:
             raise SerializationError(f"the bytes are not those of a JaxShim with these parameters: {error}") from error

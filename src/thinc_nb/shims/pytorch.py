@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from typing_extensions import Self
 
-from .. import _msgpack, compat
+from .. import compat
 from .._described import explain
 from .._interop import assert_pytorch_installed, get_torch_default_device, is_torch_array, torch2xp, xp2torch
+from .._saving.msgpack import decode, encode
 from ..errors import SerializationError
 from ..types import ArgsKwargs, FloatsXd
 from ..util import convert_recursive, iterate_recursive
@@ -254,7 +255,7 @@ class PyTorchShim(Shim):
 
     def to_bytes(self) -> bytes:
         """The settings, and what `serialize_model` gives, as MessagePack."""
-        return _msgpack.encode({"config": self.cfg, "state": self._serialize_model(self._model)})
+        return encode({"config": self.cfg, "state": self._serialize_model(self._model)})
 
     def from_bytes(self, bytes_data: bytes) -> Self:
         """Load what `to_bytes` gave; returns the shim. SerializationError, and no change, if it does not fit."""
@@ -287,7 +288,7 @@ class PyTorchShim(Shim):
     def _decoded(self, bytes_data: bytes, part: str) -> tuple[dict[str, Any], bytes]:
         """The settings and the bytes under the name `part`."""
         try:
-            found = _msgpack.decode(bytes_data)
+            found = decode(bytes_data)
         except ValueError as error:
             raise SerializationError(f"the bytes are not those of a {type(self).__name__}: {explain(error)}") from error
         if not isinstance(found, dict) or not isinstance(found.get(part), bytes):

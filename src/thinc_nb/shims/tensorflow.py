@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from typing_extensions import Self
 
-from .. import _msgpack, compat
+from .. import compat
 from .._interop import assert_tensorflow_installed, is_tensorflow_array
+from .._saving.msgpack import decode, encode
 from ..errors import InputError, SerializationError
 from ..types import ArgsKwargs, FloatsXd
 from ..util import convert_recursive, iterate_recursive
@@ -200,13 +201,13 @@ class TensorFlowShim(Shim):
     def to_bytes(self) -> bytes:
         """The settings, and the weights, as MessagePack."""
         weights = [np.asarray(value) for value in self._model.get_weights()]
-        return _msgpack.encode({"config": self.cfg, "state": _msgpack.encode(weights)})
+        return encode({"config": self.cfg, "state": encode(weights)})
 
     def from_bytes(self, bytes_data: bytes) -> Self:
         """Load what `to_bytes` gave; returns the shim. SerializationError, and no change, if it does not fit."""
         try:
-            found: Any = _msgpack.decode(bytes_data)
-            state: Any = _msgpack.decode(found["state"])
+            found: Any = decode(bytes_data)
+            state: Any = decode(found["state"])
             config, weights = found["config"], list(state)
         except (ValueError, TypeError, KeyError) as error:
             raise SerializationError(f"the bytes are not those of a TensorFlowShim: {error}") from error

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
-from .. import _msgpack, compat
+from .. import compat
 from .._interop import assert_pytorch_installed
+from .._saving.msgpack import encode
 from ..errors import SerializationError
 from .pytorch import PyTorchShim
 from .pytorch_grad_scaler import PyTorchGradScaler
@@ -54,7 +55,7 @@ class TorchScriptShim(PyTorchShim):
         """The settings, and the program with its weights, as MessagePack; other bytes at each call."""
         file = BytesIO()
         compat.torch.jit.save(self._module(), file)
-        return _msgpack.encode({"config": self.cfg, "model": file.getvalue()})
+        return encode({"config": self.cfg, "model": file.getvalue()})
 
     def from_bytes(self, bytes_data: bytes, *, allow_code: bool = False) -> Self:
         """Load the program that `to_bytes` wrote; returns the shim.

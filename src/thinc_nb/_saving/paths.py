@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from .model import Model
-    from .shims.shim import Shim
+    from ..model import Model
+    from ..shims.shim import Shim
 
     Node = Model[Any, Any]
 

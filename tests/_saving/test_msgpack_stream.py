@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from thinc_nb import _msgpack
-from thinc_nb._msgpack_stream import Blob, BytesSource, Deferred, FileSource, StoredArray, pieces, read_skeleton
+from thinc_nb._saving.msgpack import decode, encode
+from thinc_nb._saving.msgpack_stream import Blob, BytesSource, Deferred, FileSource, StoredArray, pieces, read_skeleton
 from thinc_nb.api import Linear, Model, chain
 from thinc_nb.errors import SerializationError
 
@@ -50,7 +50,7 @@ def fetched(value: Any) -> Any:
 @given(document=DOCUMENTS)
 def test_pieces_are_the_bytes_and_are_read_from_memory_and_file(document: Any) -> None:
     data = b"".join(pieces(Deferred(lambda: document)))
-    assert data == _msgpack.encode(document)
+    assert data == encode(document)
     assert fetched(read_skeleton(BytesSource(data))) == fetched(document)
     with tempfile.TemporaryFile(buffering=16) as file:
         file.write(data)
@@ -64,7 +64,7 @@ def test_what_is_read_is_what_msgpack_reads(data: bytes) -> None:
         found = fetched(read_skeleton(BytesSource(data)))
     except ValueError:
         return  # it is stricter about keys and depth
-    assert repr(found) == repr(fetched(_msgpack.decode(data)))
+    assert repr(found) == repr(fetched(decode(data)))
 
 
 @given(array=hnp.arrays(st.sampled_from([">f4", ">i8", "<f8"]), hnp.array_shapes(max_dims=3)), fortran=st.booleans())
@@ -164,7 +164,7 @@ def test_a_shape_that_does_not_fit_the_dimensions_is_refused(name: str, allocate
     with pytest.raises(SerializationError, match="has the shape" if allocated else expected):
         model.from_dict(document)
     with pytest.raises(SerializationError):
-        model.from_bytes(_msgpack.encode(document))
+        model.from_bytes(encode(document))
     assert model.can_from_dict(document, strict=False) is False
     assert model.to_bytes() == before
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _msgpack
-from ._msgpack_stream import StoredArray
-from ._paths import Key, parameter_keys, parameter_paths, shim_paths
-from .errors import SerializationError
-from .optimizers import Optimizer
-from .schedules import Schedule
+from ..errors import SerializationError
+from ..optimizers import Optimizer
+from ..schedules import Schedule
+from .msgpack import encode
+from .msgpack_stream import StoredArray
+from .paths import Key, parameter_keys, parameter_paths, shim_paths
 
 if TYPE_CHECKING:
-    from .backends import Ops
-    from .model import Model
+    from ..backends import Ops
+    from ..model import Model
 
     Node = Model[Any, Any]
 
@@ -59,7 +59,7 @@ def optimizer_state(optimizer: Optimizer, model: Node) -> dict[str, Any]:
         "last_seen": by_path(optimizer.last_seen),
     }
     return {
-        "settings": _msgpack.encode(settings),
+        "settings": encode(settings),
         "mom1": by_path(optimizer.mom1),
         "mom2": by_path(optimizer.mom2),
         "averages": None if optimizer.averages is None else by_path(optimizer.averages),
@@ -96,7 +96,7 @@ def _written_attrs(attrs: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, An
             yield name, {"fields": dict(_written_attrs(dict(vars(value))))}
         else:
             try:
-                _msgpack.encode(value)
+                encode(value)
             except (TypeError, OverflowError):  # part of the program
                 continue
             yield name, {"value": value}

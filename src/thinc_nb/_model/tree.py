@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypeVar
 
-from ._arrays import is_xp_array
-from ._described import described
-from ._node import NodeData
-from ._parameters import lay_out
-from ._wording import fitting_width
-from .errors import InputError, ModelError
-from .util import convert_recursive, get_width, iterate_recursive
+from .._arrays import is_xp_array
+from .._described import described
+from .._wording import fitting_width
+from ..errors import InputError, ModelError
+from ..util import convert_recursive, get_width, iterate_recursive
+from .node import NodeData
+from .parameters import lay_out
 
 if TYPE_CHECKING:
-    from .backends import Ops
-    from .model import Model
-    from .shims.shim import Shim
+    from ..backends import Ops
+    from ..model import Model
+    from ..shims.shim import Shim
 
     Node = Model[Any, Any]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arrays import is_xp_array
-from ._described import described
-from ._node import NodeData
-from ._parameters import GradientState, arenas_of
-from ._tree import path_to
+from .._arrays import is_xp_array
+from .._described import described
+from .node import NodeData
+from .parameters import GradientState, arenas_of
+from .tree import path_to
 
 if TYPE_CHECKING:
-    from .model import Model
+    from ..model import Model
 
 __all__ = ["clip_gradients", "finish_update", "other_params"]
 

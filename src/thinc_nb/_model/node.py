@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arrays import is_xp_array
-from ._parameters import GradientState, Parameter
-from .errors import UnsetError
+from .._arrays import is_xp_array
+from ..errors import UnsetError
+from .parameters import GradientState, Parameter
 
 if TYPE_CHECKING:
-    from .model import Model
-    from .types import FloatsXd
+    from ..model import Model
+    from ..types import FloatsXd
 
 __all__ = ["NodeData"]
 

@@ -3,7 +3,7 @@
 An array is the map ``b"nd": True, b"type": dtype, b"kind", b"shape", b"data"``; a numpy scalar has ``b"nd": False``,
 ``b"type"`` and ``b"data"``; a complex number ``b"complex": True`` and ``b"data"``. Nothing in the input is trusted:
 sizes are compared with the bytes that are there before anything is allocated. Whole models go through
-`_msgpack_stream`, which does not hold their arrays in memory a second time.
+`msgpack_stream`, which does not hold their arrays in memory a second time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from ._described import explain
+from .._described import explain
 
 __all__ = [
     "check_size",

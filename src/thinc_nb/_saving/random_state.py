@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from . import compat
-from ._described import explain
-from .errors import SerializationError
+from .. import compat
+from .._described import explain
+from ..errors import SerializationError
 
 __all__ = ["random_state", "restore_random_state"]
 

@@ -1,6 +1,6 @@
 """Large MessagePack documents in pieces: arrays are written from where they are, and read to where they will be.
 
-The format is that of `_msgpack`. A document is written as pieces that hold nothing of an array but a view, and read as
+The format is that of `msgpack`. A document is written as pieces that hold nothing of an array but a view, and read as
 a skeleton in which arrays and long byte strings are places in the source, whose data is fetched later.
 """
 
@@ -15,12 +15,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgpack
 import numpy as np
 
-from . import _msgpack
-from ._arrays import is_cupy_array
-from .errors import SerializationError
+from .._arrays import is_cupy_array
+from ..errors import SerializationError
+from .msgpack import (
+    check_size,
+    decode_dtype,
+    decode_map,
+    decode_shape,
+    describe_array,
+    encode_other,
+    make_map,
+    raw_bytes,
+)
 
 if TYPE_CHECKING:
-    from .types import ArrayXd
+    from ..types import ArrayXd
 
 __all__ = ["Blob", "BytesSource", "Deferred", "FileSource", "Source", "StoredArray", "pieces", "read_skeleton"]
 
@@ -43,11 +52,11 @@ class Deferred:
 
 
 def pieces(document: object) -> Iterator[bytes | memoryview]:
-    """What `_msgpack.encode` writes, in pieces. Arrays become little-endian.
+    """What `encode` writes, in pieces. Arrays become little-endian.
 
     ValueError for what MessagePack has no room for: 4 GiB in one array, or one byte string.
     """
-    packer = msgpack.Packer(default=_msgpack.encode_other, use_bin_type=True)
+    packer = msgpack.Packer(default=encode_other, use_bin_type=True)
     small = bytearray()
     for part in _parts(document, packer):
         if len(part) < _PIECE:
@@ -75,10 +84,10 @@ def _parts(value: object, packer: msgpack.Packer) -> Iterator[bytes | memoryview
     elif isinstance(value, np.ndarray) or is_cupy_array(value):
         array = little_endian(value)
         yield packer.pack_map_header(5)
-        for key, item in _msgpack.describe_array(array).items():
+        for key, item in describe_array(array).items():
             yield packer.pack(key) + packer.pack(item)
         yield packer.pack(b"data") + _bin_header(array.nbytes)
-        yield _msgpack.raw_bytes(array)
+        yield raw_bytes(array)
     elif isinstance(value, bytes) and len(value) > _SHORT:
         yield _bin_header(len(value))
         yield value
@@ -241,7 +250,7 @@ class StoredArray:
     __slots__ = ("_blob", "dtype", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], blob: Blob) -> None:
-        _msgpack.check_size(shape, dtype, blob.size)
+        check_size(shape, dtype, blob.size)
         self.shape = shape
         self.dtype = dtype
         self._blob = blob
@@ -363,14 +372,14 @@ class _Reader:
 
     def _map(self, length: int, depth: int) -> object:
         self._enter(depth)
-        found = _msgpack.make_map([(self._key(depth), self.value(depth)) for _ in range(length)])
+        found = make_map([(self._key(depth), self.value(depth)) for _ in range(length)])
         if found.get(b"nd") is True and found.keys() >= {b"type", b"shape", b"data"}:
             data = found[b"data"]
             blob = BytesBlob(data) if isinstance(data, bytes) else data
             if not isinstance(blob, Blob):
                 raise ValueError(f"the data of an array must be bytes, got {type(data).__name__}")
-            return StoredArray(_msgpack.decode_shape(found[b"shape"]), _msgpack.decode_dtype(found[b"type"]), blob)
-        return _msgpack.decode_map(found)
+            return StoredArray(decode_shape(found[b"shape"]), decode_dtype(found[b"type"]), blob)
+        return decode_map(found)
 
     def _key(self, depth: int) -> object:
         key = self.value(depth)

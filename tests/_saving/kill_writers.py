@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from thinc_nb._files import write_atomically
+from thinc_nb._saving.files import write_atomically
 
 SIZE = 200_000
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from thinc_nb._files import replacing, write_atomically
+from thinc_nb._saving.files import replacing, write_atomically
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions, links, signals and limits")
 
@@ -36,7 +36,7 @@ def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(b"old")
     program = (
-        "import resource, signal, sys; from pathlib import Path; from thinc_nb._files import write_atomically\n"
+        "import resource, signal, sys; from pathlib import Path; from thinc_nb._saving.files import write_atomically\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "try: write_atomically(Path(sys.argv[1]), [bytes(60_000)] * 3)\n"
@@ -51,7 +51,7 @@ def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path) -> None:
 @POSIX
 def test_a_folder_that_cannot_be_written_leaves_the_old_file_and_is_named() -> None:
     program = (
-        "import os, sys; from pathlib import Path; from thinc_nb._files import write_atomically\n"
+        "import os, sys; from pathlib import Path; from thinc_nb._saving.files import write_atomically\n"
         "if os.geteuid() == 0: os.setuid(65534)  # root may write everywhere\n"
         "try: write_atomically(Path(sys.argv[1]), b'new')\n"
         "except PermissionError as error: print(error.filename)\n"

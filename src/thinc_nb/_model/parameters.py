@@ -30,11 +30,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._arrays import get_array_module, is_xp_array
+from .._arrays import get_array_module, is_xp_array
 
 if TYPE_CHECKING:
-    from .model import Model
-    from .types import Array1d, ArrayXd, FloatsXd
+    from ..model import Model
+    from ..types import Array1d, ArrayXd, FloatsXd
 
 __all__ = [
     "Arena",

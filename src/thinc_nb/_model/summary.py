@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from .model import Model
+    from ..model import Model
 
 __all__ = ["ShowsItself", "Summary"]
 
@@ -123,7 +123,7 @@ class ShowsItself:
 
 
 def _as_model(model: ShowsItself) -> Model[Any, Any]:
-    from .model import Model
+    from ..model import Model
 
     if not isinstance(model, Model):
         raise TypeError(f"expected a Model, got a {type(model).__name__}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thinc_nb._update import clip_gradients
+from thinc_nb._model.update import clip_gradients
 from thinc_nb.api import SGD, Linear, Model, chain
 
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from typing_extensions import TypeVar
 
-from ._arrays import is_cupy_array, is_xp_array
-from ._described import explain
-from ._msgpack_stream import Blob, StoredArray
-from ._parameters import Home, Parameter, lay_out, new_homes, without_overlaps
-from ._shapes import check_shapes, shape_rules
-from ._tree import path_to
-from .errors import SerializationError, StructureError
+from .._arrays import is_cupy_array, is_xp_array
+from .._described import explain
+from .._model.parameters import Home, Parameter, lay_out, new_homes, without_overlaps
+from .._model.tree import path_to
+from ..errors import SerializationError, StructureError
+from .msgpack_stream import Blob, StoredArray
+from .shapes import check_shapes, shape_rules
 
 if TYPE_CHECKING:
-    from .model import Model
-    from .shims.shim import Shim
-    from .types import ArrayXd
+    from ..model import Model
+    from ..shims.shim import Shim
+    from ..types import ArrayXd
 
     Node = Model[Any, Any]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thinc_nb._msgpack_stream import FileSource, StoredArray
-from thinc_nb._parameters import arenas_of, loose_parameters
+from thinc_nb._model.parameters import arenas_of, loose_parameters
+from thinc_nb._saving.msgpack_stream import FileSource, StoredArray
 from thinc_nb.api import (
     Adam,
     Linear,
@@ -27,7 +27,7 @@ from thinc_nb.api import (
 )
 from thinc_nb.errors import SerializationError
 
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "memory.py"
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "memory.py"
 PEAKS = {
     "to_disk": 1.3,
     "from_disk": 1.3,

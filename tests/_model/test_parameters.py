@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from thinc_nb._parameters import aligned_zeros, arenas_of, lay_out, loose_parameters
+from thinc_nb._model.parameters import aligned_zeros, arenas_of, lay_out, loose_parameters
 from thinc_nb.model import Model
 
 

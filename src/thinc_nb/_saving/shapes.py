@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from .model import Model
+    from ..model import Model
 
 __all__ = ["check_shapes", "shape_rules"]
 
@@ -37,7 +37,7 @@ _RULES: dict[tuple[frozenset[str], frozenset[str]], Rules] = {
 def shape_rules(node: Model[Any, Any]) -> Rules:
     """The dimensions of each parameter, by name; nothing for a layer that is not of this package."""
     module = getattr(node._func, "__module__", None) or ""
-    if not module.startswith(f"{__package__}.layers."):
+    if not module.startswith("thinc_nb.layers."):
         return {}
     return _RULES.get((frozenset(node.param_names), frozenset(node.dim_names)), {})
 

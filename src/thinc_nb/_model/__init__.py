@@ -1,0 +1,1 @@
+"""What `model.Model` is made of."""
