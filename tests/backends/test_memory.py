@@ -176,3 +176,8 @@ def test_zeros_beyond_what_is_kept_take_no_memory_until_they_are_written_to():
     assert array[0] == array[-1] == 0
     unit = 1 if sys.platform == "darwin" else 1024
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < array.nbytes // 2
+
+
+def test_zeros_beyond_all_addresses_are_a_memory_error():
+    with pytest.raises(MemoryError, match=r"cannot allocate an array of shape \(4611686018427387904,\)"):
+        NumpyOps().alloc1f(2**62)

@@ -143,6 +143,14 @@ def _anonymous(size: int) -> _Block:
     return block
 
 
+def large_zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """An array too large to be kept, which takes no memory until it is written to. MemoryError if there is none."""
+    try:
+        return np.zeros(shape, dtype)
+    except ValueError as error:  # More than there are addresses.
+        raise MemoryError(f"cannot allocate an array of shape {shape}: {error}") from error
+
+
 POOL = Pool()
 
 

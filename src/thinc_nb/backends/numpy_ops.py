@@ -48,9 +48,10 @@ class NumpyOps(Ops):
     def _zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
         kind = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
-        # What is too large to be kept comes from the system as zeros, and takes no memory until it is written to.
-        if size < _memory.SMALLEST or size > _memory.LARGEST_HELD or kind.hasobject:
+        if size < _memory.SMALLEST or kind.hasobject:
             return np.zeros(shape, kind)
+        if size > _memory.LARGEST_HELD:
+            return _memory.large_zeros(shape, kind)
         array = _memory.POOL.lend(size, shape, kind)
         if _threads.num_threads > 1 and size % WORD.itemsize == 0:
             arrays.clear.run(array.reshape(-1).view(WORD))
