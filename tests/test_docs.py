@@ -17,6 +17,7 @@ import sys
 from configparser import ConfigParser
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from textwrap import dedent
 
@@ -175,3 +176,25 @@ def runs(command: list[str]) -> bool:
 def test_links_into_the_repository_lead_somewhere(path: Path) -> None:
     targets = LINK.findall(path.read_text(encoding="utf-8"))
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def rows_after(text: str, heading: str) -> list[list[str]]:
+    """The cells of the first table after a heading, without its own head."""
+    lines = iter(text[text.index(heading) :].splitlines())
+    table = list(takewhile(str.strip, dropwhile(lambda line: not line.startswith("|"), lines)))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+
+
+def test_readme_rounds_what_was_measured() -> None:
+    measured: dict[str, list[list[float]]] = {}
+    for model, _step, *cells in rows_after((ROOT / "docs/performance.md").read_text("utf-8"), "### Two threads"):
+        # Of Thinc, torch and torch.compile. The row of prediction has no name: it follows that of training.
+        name = model or list(measured)[-1]
+        measured.setdefault(name, []).append([float(cell) for cell in cells[5:8]])
+    shown = rows_after((ROOT / "README.md").read_text("utf-8"), "ratios of their time to ours")
+    assert len(shown) == 4
+    for model, *cells in shown:
+        begins = model.removesuffix(": train, predict").split(" on ")[0]
+        name = next(name for name in measured if name.startswith(begins))
+        for library, cell in enumerate(cells):
+            assert cell == ", ".join(f"{ratios[library]:.1f}" for ratios in measured[name]), f"{model}: {cell}"
