@@ -271,6 +271,19 @@ def test_gradient_in_place_overwrites_dy_but_sigmoids_y(name, dtype):
     np.testing.assert_array_equal(X, np.linspace(-4, 4, 12).astype(dtype).reshape(3, 4))
 
 
+@pytest.mark.parametrize("name", [name for name in BACKWARD if name != "sigmoid"])
+@pytest.mark.parametrize("shift", [1, -1])
+def test_gradients_in_place_take_inputs_that_overlap_them_in_part(name: str, shift: int) -> None:
+    values = np.random.default_rng(0).standard_normal(1001, dtype="float32")
+    parts = [slice(1, None), slice(None, -1)][::shift]
+    method = getattr(OPS, f"backprop_{name}")
+    count = 2 if name == "swish" else 1
+    expected = method(values[parts[0]].copy(), *[values[parts[1]].copy()] * count)
+    dY = values[parts[0]]
+    assert method(dY, *[values[parts[1]]] * count, inplace=True) is dY
+    np.testing.assert_array_equal(dY, expected)
+
+
 @backward
 def test_precisions_that_differ_give_the_higher_one(name):
     X = np.linspace(-4, 4, 5)

@@ -152,6 +152,14 @@ class OpsBase:
             if array.shape != shape:
                 raise ValueError(f"{what}: dY and the input must have one shape, got {shape} and {array.shape}")
         out = arrays[0] if inplace else self._empty(shape, arrays[0].dtype)
+        if inplace:
+            # Loops over items take arrays to be one and the same or to have nothing in common.
+            arrays = tuple(
+                [
+                    array.copy() if array is not out and self.xp.may_share_memory(array, out) else array
+                    for array in arrays
+                ]
+            )
         kernel.run(out.ravel(), *[array.ravel() for array in arrays], *scalars)
         return self._given(dY, out) if inplace else out
 

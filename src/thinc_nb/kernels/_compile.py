@@ -177,7 +177,10 @@ KERNELS: dict[str, Kernel[...]] = {}
 
 
 def elementwise(body: Callable[Concatenate[int, P], None]) -> Kernel[P]:
-    """A kernel over the elements of flat arrays: vectorised on the CPU, a grid of threads on CUDA."""
+    """A kernel over the elements of flat arrays: vectorised on the CPU, a grid of threads on CUDA.
+
+    An array that is written to may be one of the others, but must not overlap another in part.
+    """
     return Kernel(body, "items")
 
 
