@@ -14,7 +14,7 @@ from typing_extensions import Self, TypeVar
 from . import serialize
 from ._model import tree, update
 from ._model.node import NodeData
-from ._model.operators import HasName, apply_operator, define_operators
+from ._model.operators import HasName, apply_operator, context_operators, define_operators
 from ._model.parameters import Parameter, lay_out
 from ._model.summary import ShowsItself
 from ._model.tree import change_attr_values, set_dropout_rate, wrap_model_recursive
@@ -84,6 +84,7 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
 
     global_id: ClassVar[int] = 0
     global_id_lock: ClassVar[threading.Lock] = threading.Lock()
+    _context_operators = context_operators
 
     name: str
     id: int

@@ -31,12 +31,19 @@ NOT_HERE = {
 INNER = ("forward", "init")
 
 
-def module_names() -> list[str]:
+def all_modules() -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         package = importlib.import_module("thinc")
-    names = [module.name.removeprefix("thinc.") for module in pkgutil.walk_packages(package.__path__, "thinc.")]
-    return [name for name in names if not any(name == part or name.startswith(f"{part}.") for part in APART)]
+    return [module.name.removeprefix("thinc.") for module in pkgutil.walk_packages(package.__path__, "thinc.")]
+
+
+def among(name: str, *modules: str) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def module_names() -> list[str]:
+    return [name for name in all_modules() if not among(name, *APART)]
 
 
 def public_names() -> list[tuple[str, str]]:
@@ -79,9 +86,17 @@ def assert_takes_the_same(mine: Any, theirs: Any, what: str) -> None:
             assert default(p) == default(q), f"{what}: {p.name}"
 
 
-@pytest.mark.parametrize("module", module_names() if NAMES else [])
+@pytest.mark.parametrize("module", [m for m in all_modules() if not among(m, "extra", "tests")] if NAMES else [])
 def test_module_is_there(module: str) -> None:
     assert ours(module)
+
+
+@pytest.mark.parametrize("name", ["Ops", "NumpyOps", "CupyOps", "MPSOps"])
+def test_classes_of_operations_say_what_they_work_on(name: str) -> None:
+    """Programs ask ``CupyOps.xp is None`` before they make one."""
+    mine, theirs = getattr(ours("api"), name), getattr(oracle("api"), name)
+    assert mine.xp is theirs.xp
+    assert mine.name == theirs.name
 
 
 @pytest.mark.parametrize(("module", "name"), [entry for entry in NAMES if entry[1] not in INNER])

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from ..model import Model
 
-__all__ = ["OPERATORS", "apply_operator", "define_operators"]
+__all__ = ["OPERATORS", "apply_operator", "context_operators", "define_operators"]
 
 OPERATORS = ("+", "-", "*", "@", "/", "//", "%", "**", "<<", ">>", "&", "^", "|")
 _NONE: Mapping[str, Callable[..., Any]] = {}
-_bound: ContextVar[Mapping[str, Callable[..., Any]]] = ContextVar("thinc_nb_operators", default=_NONE)
+context_operators: ContextVar[Mapping[str, Callable[..., Any]]] = ContextVar("context_operators", default=_NONE)
 
 
 class HasName(Protocol):
@@ -34,16 +34,16 @@ def define_operators(operators: Mapping[str, Callable[..., Any] | HasName]) -> I
     for symbol, function in functions.items():
         if not callable(function):
             raise TypeError(f"operator {symbol} must be bound to a function, such as chain, got {function!r}")
-    token = _bound.set(dict(functions))
+    token = context_operators.set(dict(functions))
     try:
         yield
     finally:
-        _bound.reset(token)
+        context_operators.reset(token)
 
 
 def apply_operator(symbol: str, left: Model[Any, Any], right: object) -> Model[Any, Any]:
     """What `symbol` is bound to, called with both sides. TypeError if it is not bound."""
-    function = _bound.get().get(symbol)
+    function = context_operators.get().get(symbol)
     if function is None:
         raise TypeError(
             f"Undefined operator: {symbol}. Bind it first, for instance: "

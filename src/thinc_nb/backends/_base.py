@@ -31,11 +31,8 @@ class OpsBase:
     device_id: int
     deterministic: bool = True
     """Whether every run gives the same bits: always on the CPU, on a GPU if it was asked for."""
-
-    @property
-    def xp(self) -> ModuleType:
-        """The array module: numpy or cupy."""
-        return np
+    xp: ModuleType = np
+    """The array module: numpy or cupy."""
 
     def _empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An uninitialised C-contiguous array on the device."""

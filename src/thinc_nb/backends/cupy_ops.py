@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +10,13 @@ from .. import compat
 from .._environment import switch
 from ..types import DeviceTypes
 from .ops import Ops
+
+
+class _CuPy:
+    """cupy, or None without it; imported when somebody asks the class or an instance."""
+
+    def __get__(self, ops: object, owner: type) -> Any:
+        return compat.cupy
 
 
 class CupyOps(Ops):
@@ -23,6 +29,8 @@ class CupyOps(Ops):
     """
 
     name = "cupy"
+    if not TYPE_CHECKING:
+        xp = _CuPy()
 
     def __init__(
         self,
@@ -36,12 +44,6 @@ class CupyOps(Ops):
         if deterministic is None:
             deterministic = switch("THINC_NB_DETERMINISTIC", default=False)
         self.deterministic = deterministic
-
-    @property
-    def xp(self) -> ModuleType:
-        """cupy."""
-        cupy: ModuleType = compat.cupy
-        return cupy
 
     def asarray(self, data: Any, *, dtype: Any = None) -> Any:
         """The data as a cupy array; arrays of PyTorch on the same GPU are not copied."""

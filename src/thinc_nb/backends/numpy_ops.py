@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..kernels import _threads, arrays, products
 from ..types import DeviceTypes
-from . import _lstm_walks, _memory, _products
+from . import _lstm_walks, _memory, _products, cblas
 from .ops import Ops
 from .recurrent import Kept, Steps, Weights
 
@@ -25,8 +24,6 @@ class NumpyOps(Ops):
     """
 
     name = "numpy"
-    if not TYPE_CHECKING:  # to checkers it is the property that it replaces, which costs a call
-        xp = np
 
     def __init__(
         self,
@@ -84,10 +81,4 @@ class NumpyOps(Ops):
 
         ImportError if Thinc is not installed: nothing of ours needs it.
         """
-        try:
-            compiled = import_module("thinc.backends.cblas")
-        except ImportError as error:
-            raise ImportError(
-                "NumpyOps.cblas() hands out Thinc's compiled CBlas, which needs Thinc: pip install thinc"
-            ) from error
-        return compiled.CBlas()
+        return cblas.CBlas()
