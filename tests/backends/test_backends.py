@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from contextvars import copy_context
 from types import SimpleNamespace
@@ -32,6 +33,15 @@ def test_ops_are_made_by_name():
     assert type(get_ops("cupy")) is CupyOps
     with pytest.raises(ValueError, match="Invalid backend: bla"):
         get_ops("bla")
+
+
+@pytest.mark.parametrize("kind", [NumpyOps, CupyOps, MPSOps])
+def test_methods_are_declared_as_those_of_ops(kind: type[Ops]):
+    for name in dir(kind):
+        method = getattr(kind, name)
+        if not name.startswith("_") and callable(method):
+            here, there = inspect.signature(method), inspect.signature(getattr(Ops, name))
+            assert list(here.parameters.values()) == list(there.parameters.values()), name
 
 
 def test_only_numpy_ops_hand_out_blas_functions():

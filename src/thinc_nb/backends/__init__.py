@@ -13,6 +13,7 @@ from .._interop import assert_pytorch_installed, assert_tensorflow_installed
 from ..kernels import get_num_threads, set_num_threads
 from ._cupy_allocators import cupy_pytorch_allocator, cupy_tensorflow_allocator
 from ._memory import POOL
+from ._param_server import ParamServer
 from .cupy_ops import CupyOps
 from .mps_ops import MPSOps
 from .numpy_ops import NumpyOps
@@ -24,6 +25,7 @@ __all__ = [
     "MPSOps",
     "NumpyOps",
     "Ops",
+    "ParamServer",
     "context_ops",
     "context_pools",
     "contextvars_eq_thread_ops",

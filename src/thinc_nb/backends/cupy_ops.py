@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from .. import compat
 from .._environment import switch
-from ..types import DeviceTypes
+from ..types import ArrayXd, DeviceTypes, DTypes
 from .ops import Ops
 
 
@@ -45,7 +46,7 @@ class CupyOps(Ops):
             deterministic = switch("THINC_NB_DETERMINISTIC", default=False)
         self.deterministic = deterministic
 
-    def asarray(self, data: Any, *, dtype: Any = None) -> Any:
+    def asarray(self, data: ArrayXd | Sequence[ArrayXd] | Sequence[Any], *, dtype: DTypes | None = None) -> Any:
         """The data as a cupy array; arrays of PyTorch on the same GPU are not copied."""
         if hasattr(data, "__dlpack__") and not isinstance(data, (np.ndarray, self.xp.ndarray)):
             data = self.xp.from_dlpack(data)
@@ -53,6 +54,6 @@ class CupyOps(Ops):
             data = self.xp.stack([self.xp.asarray(item) for item in data])
         return self.xp.asarray(data, dtype=dtype)
 
-    def to_numpy(self, data: Any, *, byte_order: Any = None) -> Any:
+    def to_numpy(self, data: Any, *, byte_order: Literal["<", ">", "=", "|"] | None = None) -> Any:
         """A cupy or numpy array as a numpy array, in a byte order if one is given."""
         return super().to_numpy(data.get() if isinstance(data, self.xp.ndarray) else data, byte_order=byte_order)
