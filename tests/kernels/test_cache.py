@@ -70,7 +70,7 @@ def kernel(monkeypatch, tmp_path):
     monkeypatch.setenv("THINC_NB_CACHE_DIR", str(tmp_path / "cache"))
     cache_module._warn_once.cache_clear()
     yield Kernel(add_one, "items")
-    del KERNELS["test_cache.add_one"]
+    del KERNELS[f"{__name__}.add_one"]
     cache_module._warn_once.cache_clear()
 
 

@@ -43,7 +43,10 @@ class Binder:
             if used in replaced:
                 scope[used] = replaced[used]
             elif used in function.__globals__:
-                scope[used] = self._meaning(function.__globals__[used])
+                value = function.__globals__[used]
+                if isinstance(value, FunctionType):
+                    raise TypeError(f"{function.__name__} uses the function {used}, which a body can if it is @inline")
+                scope[used] = self._meaning(value)
         bound = FunctionType(function.__code__, scope, name or function.__name__, function.__defaults__)
         bound.__module__ = function.__module__
         bound.__qualname__ = bound.__name__

@@ -124,15 +124,19 @@ def _version() -> str:
 
 
 class KernelCache:
-    """The cache of one dispatcher, in the place of numba's."""
+    """The cache of one dispatcher, in the place of numba's.
 
-    def __init__(self, name: str):
+    contents: what tells apart code of one name that is not of this folder; None if nothing does, and nothing is kept.
+    """
+
+    def __init__(self, name: str, contents: str | None = ""):
         self.name = name
+        self.contents = contents
 
     @classmethod
-    def attach(cls, dispatcher: Any, name: str) -> None:
+    def attach(cls, dispatcher: Any, name: str, contents: str | None = "") -> None:
         """Let a dispatcher look here before it compiles, leave here what it compiled, and end what it has begun."""
-        dispatcher._cache = cls(name)
+        dispatcher._cache = cls(name, contents)
         dispatcher.compile = uninterrupted()(dispatcher.compile)
 
     @property
@@ -184,10 +188,11 @@ class KernelCache:
 
     def _path(self, signature: Any, codegen: Any) -> Path | None:
         folder = cache_folder()
-        if folder is None:
+        if folder is None or self.contents is None:
             return None
         # The processor is part of the key: a home folder can be shared by machines that differ.
-        key = hashlib.sha256(repr((self.name, signature, codegen.magic_tuple())).encode()).hexdigest()
+        parts = self.name, self.contents, signature, codegen.magic_tuple()
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()
         return folder / f"{self.name}-{key[:16]}.kernel"
 
 

@@ -27,6 +27,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import _threads
+from ._contents import is_ours
 from ._interrupt import uninterrupted
 from ._words import Precision
 
@@ -52,10 +53,17 @@ class Kernel(Generic[P]):
         self.by_item = shape == "items"
         self.cpu_rows = cpu_rows
         self.cuda_rows = cuda_rows
-        self.name = f"{body.__module__.rpartition('.')[2]}.{body.__name__}"
+        # Of a body of ours the file is enough; a file of another's may have the same name.
+        module = body.__module__.rpartition(".")[2] if is_ours(body) else body.__module__
+        self.name = f"{module}.{body.__name__}"
+        if body.__code__.co_freevars:
+            raise TypeError(
+                f"{self.name}: a body cannot use variables of the function around it, "
+                f"{', '.join(body.__code__.co_freevars)}: make them arguments, or define it at the level of the module"
+            )
         self.__doc__ = body.__doc__
         # Strings: no evaluation is needed to tell the types apart. Without the index or the block, and the return.
-        parameters = list(body.__annotations__.items())[:-1]
+        parameters = [(name, kind) for name, kind in body.__annotations__.items() if name != "return"]
         self.annotations: list[tuple[str, str]] = parameters[3 if shape == "blocks" else 1 :]
         kinds = [kind for _, kind in self.annotations]
         if not all(isinstance(kind, str) for kind in kinds):

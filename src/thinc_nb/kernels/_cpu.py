@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 from . import _keys, _math, _pair_tiles, _sums, _tiles, _tiny
 from ._bind import Binder
 from ._cache import KernelCache
+from ._contents import contents_of
 from ._sharing import keep, make_share
 from ._words import Precision, Real
 
@@ -202,7 +203,7 @@ def compile_loop(kernel: Kernel[...], precision: Precision, name: str) -> Any:
     meanings = {"body": inner, "share": share, "in_precision": converted, "BLOCK_ROWS": kernel.cpu_rows}
     loop = bind(LOOPS[kernel.shape], name=name, **meanings)
     dispatcher = njit(nogil=True, **options)(loop)
-    KernelCache.attach(dispatcher, name)
+    KernelCache.attach(dispatcher, name, contents_of(kernel))
     return dispatcher
 
 

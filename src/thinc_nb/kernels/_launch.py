@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._cache import cache_folder, write_whole
+from ._contents import contents_of
 from ._cuda import LANES, MAX_BLOCKS, ROWS_PER_BLOCK, SIMULATED, THREADS, ArrayKinds, compile_grid, compile_ptx
 from ._words import Precision
 
@@ -128,12 +129,13 @@ def ptx_path(
     kernel: Kernel[...], precision: Precision, capability: tuple[int, int], kinds: ArrayKinds | None = None
 ) -> Path | None:
     """Where the kernel's PTX is kept; None if nothing is."""
-    folder = cache_folder()
-    if folder is None:
+    folder, contents = cache_folder(), contents_of(kernel)
+    if folder is None or contents is None:
         return None
     # Names of dtypes that every platform agrees on: int64 is "l" on one and "q" on another.
     named = kinds and [kind and (np.dtype(kind[0]).str, kind[1]) for kind in kinds]
-    key = hashlib.sha256(repr((named or declared_kinds(kernel, precision), _compiler())).encode()).hexdigest()
+    parts = contents, named or declared_kinds(kernel, precision), _compiler()
+    key = hashlib.sha256(repr(parts).encode()).hexdigest()
     return folder / f"{kernel.name}-{precision}-sm_{capability[0]}{capability[1]}-{key[:16]}.ptx"
 
 

@@ -1,0 +1,84 @@
+"""What a body written outside this folder is made of: compiled code of it is kept for just that.
+
+The folder of the cache names the version of the bodies in here. Of others, a cell of a notebook that is run again with
+another body under the same name, or a constant that has changed, nothing else would tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._words import Inline, Word
+
+if TYPE_CHECKING:
+    from ._compile import Kernel
+
+CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...), np.generic)
+LIBRARIES = {"builtins", "math", "cmath", "numpy", "numba", "operator"}
+"""What they call is told apart by their versions, which the folder of the cache names too."""
+
+
+class UnknownContentsError(Exception):
+    """A body uses a value that cannot be told apart from others."""
+
+
+def is_ours(body: Callable[..., None]) -> bool:
+    """Whether a body is written in this folder."""
+    return body.__module__.startswith(f"{__package__}.")
+
+
+def contents_of(kernel: Kernel[...]) -> str | None:
+    """A digest of a body and all that it uses; empty for bodies in this folder, None if what it uses cannot be told."""
+    if is_ours(kernel.body):
+        return ""
+    try:
+        parts = kernel.annotations, kernel.shape, kernel.cpu_rows, kernel.cuda_rows, _parts(kernel.body, (), [])
+    except UnknownContentsError:
+        return None
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _parts(value: Any, names: tuple[str, ...], seen: list[object]) -> object:
+    """What a value is, in tuples and text. names: those of the attributes that are looked up where it is used."""
+    if isinstance(value, Word):
+        return "word", value.name
+    value = value.function if isinstance(value, Inline) else getattr(value, "py_func", value)  # numba's functions
+    if isinstance(value, CONSTANTS):
+        return type(value).__name__, repr(value)
+    if isinstance(value, tuple):
+        return tuple(_parts(item, (), seen) for item in value)
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return "array", value.dtype.str, value.shape, value.tobytes()
+    module = getattr(value, "__module__", None) or ""
+    if isinstance(value, (BuiltinFunctionType, np.ufunc)) or module.partition(".")[0] in LIBRARIES:
+        return "named", module, getattr(value, "__qualname__", repr(value))
+    if isinstance(value, ModuleType):
+        if value.__name__.partition(".")[0] in LIBRARIES:
+            return "module", value.__name__
+        found = [(name, getattr(value, name)) for name in names if hasattr(value, name)]
+        return "module", tuple((name, _parts(item, (), seen)) for name, item in found)
+    if isinstance(value, FunctionType):
+        if value in seen:
+            return "again", seen.index(value)
+        seen.append(value)
+        return "function", _code_parts(value.__code__, value.__globals__, seen)
+    raise UnknownContentsError
+
+
+def _code_parts(code: CodeType, scope: dict[str, Any], seen: list[object]) -> object:
+    used = [(name, scope[name]) for name in code.co_names if name in scope]
+    return (
+        code.co_code,
+        code.co_names,
+        code.co_varnames,
+        [
+            _code_parts(one, scope, seen) if isinstance(one, CodeType) else _parts(one, (), seen)
+            for one in code.co_consts
+        ],
+        [(name, _parts(value, code.co_names, seen)) for name, value in used],
+    )
