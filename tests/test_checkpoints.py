@@ -318,9 +318,17 @@ def test_an_optimizer_of_another_kind_is_a_type_error(saved: Path) -> None:
 
 def test_a_position_that_cannot_be_written_leaves_the_old_file(saved: Path) -> None:
     before = saved.read_bytes()
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="save_checkpoint: position: cannot write an object"):
         save_checkpoint(saved, build(), position=object())
     assert saved.read_bytes() == before
+
+
+def test_generators_that_are_none_are_named(saved: Path) -> None:
+    others: Any = {"shuffler": random.Random()}
+    with pytest.raises(TypeError, match=r"load_checkpoint: generators must be NumPy's, .* got a Random as 'shuffler'"):
+        load_checkpoint(saved, build(), generators=others)
+    with pytest.raises(TypeError, match="save_checkpoint: generators must be NumPy's"):
+        save_checkpoint(saved, build(), generators=others)
 
 
 # partial

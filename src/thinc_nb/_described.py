@@ -15,7 +15,14 @@ def described(X: object) -> str:
     if isinstance(X, Padded):
         return f"a Padded of {len(X)} sequences with data {described(X.data)}"
     if isinstance(X, (list, tuple)) and X:
-        return f"a {type(X).__name__} of {len(X)}, the first {described(X[0])}"
+        other = next((place for place, item in enumerate(X) if type(item) is not type(X[0])), None)
+        also = "" if other is None else f", at position {other} {described(X[other])}"
+        return f"{kind_of(X)} of {len(X)}, the first {described(X[0])}{also}"
+    return kind_of(X)
+
+
+def kind_of(X: object) -> str:
+    """The type of a value, with an article."""
     if X is None:
         return "None"
     name = type(X).__name__

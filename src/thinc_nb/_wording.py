@@ -32,4 +32,4 @@ def adapter(given: str, expected: str) -> str | None:
 
 def fitting_width(width: int, name: str = "nI") -> str:
     """What to do where a layer is given another width than it was made for."""
-    return f"{name}={width} fits, and left out, initialize() infers it"
+    return f"{name}={width} fits, and left out, initialize(X=...) infers it"

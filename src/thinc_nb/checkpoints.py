@@ -87,6 +87,11 @@ def save_checkpoint(
     require_model("save_checkpoint", model)
     if optimizer is not None and not isinstance(optimizer, Optimizer):
         raise TypeError(f"save_checkpoint: optimizer must be an Optimizer, got {described(optimizer)}")
+    _check_generators("save_checkpoint", generators)
+    try:
+        encoded_position = encode(position)
+    except (TypeError, OverflowError) as error:
+        raise type(error)(f"save_checkpoint: position: {error}") from None
     model_part, problems = model_document(model)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
@@ -107,9 +112,18 @@ def save_checkpoint(
             if (state := shim.training_state()) is not None
         },
         "random": encode(random_state(generators or {}, uses_cupy=_uses_cupy(model))),
-        "position": encode(position),
+        "position": encoded_position,
     }
     write_atomically(Path(path), pieces(document))
+
+
+def _check_generators(function: str, generators: Mapping[str, object] | None) -> None:
+    for name, generator in (generators or {}).items():
+        if not isinstance(generator, np.random.Generator):
+            raise TypeError(
+                f"{function}: generators must be NumPy's, as numpy.random.default_rng() makes them, "
+                f"got {described(generator)} as {name!r}"
+            )
 
 
 def _uses_cupy(model: Node) -> bool:
@@ -140,6 +154,7 @@ def load_checkpoint(
     require_model("load_checkpoint", model)
     if optimizer is not None and not isinstance(optimizer, Optimizer):
         raise TypeError(f"load_checkpoint: optimizer must be an Optimizer, got {described(optimizer)}")
+    _check_generators("load_checkpoint", generators)
     with Path(path).open("rb") as file:
         source = FileSource(file) if file.seekable() else BytesSource(file.read())
         found = _document(source, str(path))

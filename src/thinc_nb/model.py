@@ -148,7 +148,8 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         def __call__(self, X, is_train=False):
             """Run forward: the output, and the callback. Without `is_train`, as for prediction."""
             try:
-                return self._func(self, X, is_train=is_train)
+                result = self._func(self, X, is_train=is_train)
+                return result if type(result) is tuple else tree.pair_of(self, result)
             except Exception as error:
                 tree.locate(error, self)
                 raise
@@ -157,6 +158,8 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         """Run forward for training: the output, and the callback, which also adds to the parameters' gradients."""
         try:
             result = self._func(self, X, is_train=True)
+            if type(result) is not tuple:
+                result = tree.pair_of(self, result)
         except Exception as error:
             tree.locate(error, self)
             raise
@@ -166,11 +169,14 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
     def predict(self, X: InT) -> OutT:
         """Run forward not for training; only the output."""
         try:
-            result: OutT = self._func(self, X, is_train=False)[0]
+            result = self._func(self, X, is_train=False)
+            if type(result) is not tuple:
+                result = tree.pair_of(self, result)
         except Exception as error:
             tree.locate(error, self)
             raise
-        return result
+        Y: OutT = result[0]
+        return Y
 
     def initialize(self, X: InT | None = None, Y: OutT | None = None) -> Self:
         """Finish the model: call `init`, which infers missing dimensions from example data and allocates parameters.

@@ -40,10 +40,10 @@ def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path) -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "try: write_atomically(Path(sys.argv[1]), [bytes(60_000)] * 3)\n"
-        "except OSError as error: print(type(error).__name__)\n"
+        "except OSError as error: print(type(error).__name__, error.filename)\n"
     )
     done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "OSError\n", done.stderr
+    assert done.stdout == f"OSError {path.resolve()}\n", done.stderr
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["model"]
 

@@ -63,13 +63,13 @@ SAID: dict[str, tuple[Callable[[], Any], str]] = {
     "width": (
         lambda: MODEL.predict(F[:, :3]),
         PATH + "layers[0] 'relu': layer 'relu' expects width 4 (nI) of input X, got float32 (3, 3)\n"
-        "  hint: nI=3 fits, and left out, initialize() infers it",
+        "  hint: nI=3 fits, and left out, initialize(X=...) infers it",
     ),
     "width inside": (
         lambda: chain(Relu(5, 4), Linear(3, 6)).initialize().predict(F),
         (
             "'relu>>linear' -> layers[1] 'linear': layer 'linear' expects width 6 (nI) of input X, got float32 (3, 5)\n"
-            "  hint: nI=5 fits, and left out, initialize() infers it"
+            "  hint: nI=5 fits, and left out, initialize(X=...) infers it"
         ),
     ),
     "dtype": (
@@ -117,15 +117,15 @@ SAID: dict[str, tuple[Callable[[], Any], str]] = {
     "item of a list": (
         lambda: api.list2ragged().predict([F, F, 3]),
         (
-            "layer 'list2ragged' expects list[ArrayXd] as input X, got a list of 3, the first float32 (3, 4): "
-            "item 2 is not an array"
+            "layer 'list2ragged' expects list[ArrayXd] as input X, got a list of 3, the first float32 (3, 4), "
+            "at position 2 an int: item 2 is not an array"
         ),
     ),
     "pair for output": (
         lambda: MODEL.predict(MODEL.begin_update(F)),
         PATH
-        + "layers[0] 'relu': layer 'relu' expects Floats2d as input X, got a tuple of 2, the first float32 (3, 2): "
-        "it is not an array\n"
+        + "layers[0] 'relu': layer 'relu' expects Floats2d as input X, got a tuple of 2, the first float32 (3, 2), "
+        "at position 1 a function: it is not an array\n"
         "  hint: this is the pair of output and callback that begin_update returns: unpack it, Y, backprop = ...",
     ),
     "Ragged": (

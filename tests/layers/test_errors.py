@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -317,9 +318,55 @@ def test_errors_of_other_packages_in_a_callback_get_a_note() -> None:
     assert caught.value.__notes__ == ["In the layer 'noop>>noop>>mine' -> layers[1] 'noop>>mine' -> layers[1] 'mine'"]
 
 
-def test_what_forward_returns_besides_a_pair_is_left_alone() -> None:
+def test_a_list_of_output_and_callback_passes_for_a_pair() -> None:
     odd: Any = Model("odd", lambda model, X, is_train: [X, None])
     assert odd.begin_update(3) == [3, None]
+    assert odd.predict(3) == 3
+
+
+@pytest.mark.parametrize("returned", [X[:2], None, "Y", [1, 2, 3]])
+def test_what_forward_returns_is_a_pair(returned: Any) -> None:
+    """An array of two rows would be taken for one."""
+    model: Any = in_chain(Model("odd", lambda model, X, is_train: returned))
+    for run in (model.predict, model.begin_update, model):
+        with pytest.raises(TypeError, match="layer 'odd' must return its output and a callback from forward") as caught:
+            run(X)
+        assert "layers[1] 'odd'" in caught.value.__notes__[0]
+
+
+def test_an_error_goes_to_another_process_with_its_text_and_without_its_layer() -> None:
+    model = api.chain(Linear(4, 4), Model("mine", lambda model, X, is_train: (X[0], None)), Linear(90, 50)).initialize()
+    with pytest.raises(InputError) as caught:
+        model.predict(X)
+    written = pickle.dumps(caught.value)
+    assert len(written) < 1000
+    assert str(pickle.loads(written)) == str(caught.value)
+    assert "layers[2] 'linear'" in str(caught.value)
+
+    def broken(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
+        raise KeyError("word")
+
+    with pytest.raises(KeyError) as other:  # whose layer cannot be pickled
+        in_chain(Model("broken", broken)).predict(X)
+    assert pickle.loads(pickle.dumps(other.value)).__notes__ == other.value.__notes__
+
+
+def test_in_a_list_the_first_item_of_another_kind_is_named() -> None:
+    with pytest.raises(InputError, match=r"got a list of 3, the first float32 \(2, 4\), at position 1 None$"):
+        api.with_array(api.noop()).predict([X[:2], None, X])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: api.expand_window(-1), "expand_window: window_size must be at least 0 and at most"),
+        (lambda: api.expand_window(1.5), "expand_window: window_size must be an integer, got float"),
+        (lambda: api.Maxout(4, 4, nP=0), "Maxout: nP, the number of pieces, must be at least 1, got 0"),
+    ],
+)
+def test_sizes_are_checked_when_a_layer_is_made(build: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        build()
 
 
 @pytest.mark.parametrize(

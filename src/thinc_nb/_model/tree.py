@@ -35,6 +35,7 @@ __all__ = [
     "locate",
     "locate_gradient",
     "move_tree",
+    "pair_of",
     "path_to",
     "remove_node",
     "replace_node",
@@ -107,12 +108,24 @@ def path_to(root: Node, node: Node) -> str:
     return " -> ".join([_short(root.name), *reversed(parts)])
 
 
+class _Origin:
+    """The node that an error comes from. It stays here when the error is copied or pickled, as for another process."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Node | None = None) -> None:
+        self.node = node
+
+    def __reduce__(self) -> tuple[type[_Origin], tuple[()]]:
+        return _Origin, ()
+
+
 def locate(error: Exception, root: Node) -> None:
     """Say in an error that came out of a node's function which node it was, as seen from `root`.
 
     Called by every node that the error passes, from the innermost outwards.
     """
-    node = error.__dict__.setdefault("_layer", root)
+    node = error.__dict__.setdefault("_layer", _Origin(root)).node or root
     path = path_to(root, node)
     if isinstance(error, ModelError):
         error.layer_path = None if node is root else path
@@ -120,6 +133,13 @@ def locate(error: Exception, root: Node) -> None:
     # Of other errors the message is not ours to change. Python 3.10 does not show notes.
     notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith(_IN_LAYER)]
     error.__dict__["__notes__"] = [*notes, f"{_IN_LAYER} {path}"]
+
+
+def pair_of(node: Node, result: object) -> Any:
+    """What a forward function gave, if it is a pair. TypeError else: an array of two rows would pass for one."""
+    if isinstance(result, (tuple, list)) and len(result) == 2:
+        return result
+    raise TypeError(f"layer {node.name!r} must return its output and a callback from forward, got {described(result)}")
 
 
 def with_located_gradients(root: Node, result: Any) -> Any:
@@ -151,7 +171,7 @@ def locate_gradient(error: Exception, root: Node) -> None:
             if isinstance(node, NodeData):
                 layer = node
             trace = trace.tb_next
-        error.__dict__["_layer"] = layer
+        error.__dict__["_layer"] = _Origin(layer)
     locate(error, root)
 
 

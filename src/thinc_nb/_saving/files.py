@@ -56,8 +56,10 @@ def replacing(path: Path) -> Iterator[Path]:
                 _copy_owner_and_mode(file.fileno(), old)
             os.fsync(file.fileno())
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = os.fspath(target)  # of a full disk nothing else says which
         raise
     finally:
         os.close(lock)

@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from .._described import explain
+from .._described import explain, kind_of
 
 __all__ = [
     "check_size",
@@ -62,7 +62,7 @@ def encode_other(value: object) -> object:
         return {b"complex": True, b"data": repr(value)}
     if isinstance(value, int):
         raise OverflowError(f"cannot write {value}: it has more than 64 bits")
-    raise TypeError(f"cannot write a {type(value).__name__}")
+    raise TypeError(f"cannot write {kind_of(value)}")
 
 
 def _encode_array(array: np.ndarray[Any, np.dtype[Any]]) -> dict[bytes, object]:

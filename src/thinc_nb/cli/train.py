@@ -8,7 +8,7 @@ import importlib.util
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -120,14 +120,16 @@ def _resolve(config: Config, path: Path) -> tuple[_Run, Config]:
     made = registry.resolve(config)
     settings = _Settings(**made["training"])
     sizes = settings.batch_size
-    for name, good in (
-        ("epochs", _is_count(settings.epochs)),
-        ("batch_size", _is_count(sizes) or isinstance(sizes, Schedule)),
-        ("use_averages", isinstance(settings.use_averages, bool)),
-        ("max_norm", settings.max_norm is None or (_is_number(settings.max_norm) and settings.max_norm > 0)),
+    max_norm = settings.max_norm
+    for name, good, expected in (
+        ("epochs", _is_count(settings.epochs), "a whole number of at least 1"),
+        ("batch_size", _is_count(sizes) or isinstance(sizes, Schedule), "a whole number of at least 1, or a schedule"),
+        ("use_averages", isinstance(settings.use_averages, bool), "true or false"),
+        ("max_norm", max_norm is None or (_is_number(max_norm) and max_norm > 0), "a number above 0, or null"),
     ):
         if not good:
-            raise CommandError(f"training -> {name}: {getattr(settings, name)!r} is not a valid value", path=path)
+            got = getattr(settings, name)
+            raise CommandError(f"training -> {name}: expected {expected}, got {got!r}", path=path)
     try:
         (X, Y), (dev_X, dev_Y) = made["dataset"]
         if not len(X):
@@ -230,9 +232,14 @@ def _config_errors(path: Path) -> Iterator[None]:
     except ConfigValidationError as err:
         parent = [err.parent] if err.parent else []
         problems = [
-            ": ".join([" -> ".join([*parent, *map(str, problem.get("loc", ()))]), str(problem.get("msg"))]).strip(": ")
+            ": ".join([" -> ".join([*parent, *map(str, problem.get("loc", ()))]), _said(problem)]).strip(": ")
             for problem in err.errors or ()
         ]
         raise CommandError("; ".join(problems) or err.desc or "not a valid config", path=path) from err
     except (ValueError, TypeError) as err:
         raise CommandError(str(err), path=path) from err
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    message = str(problem.get("msg"))
+    return "it is a section, and is given a value too" if message == "found conflicting values" else message

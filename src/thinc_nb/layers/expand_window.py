@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._arrays import is_xp_array
+from ..backends._base import check_integer
 from ..model import Model
 from ..types import Floats2d, Ragged
 from ._checks import wrong_type
@@ -18,8 +19,9 @@ def expand_window(window_size: int = 1) -> Endo[Floats2d | Ragged, Any, Any]:
     """Each row beside its neighbours, `window_size` on each side: the input of a convolution over a sequence.
 
     X (n, width), one sequence, or Ragged → (n, width * (2 * window_size + 1)), or Ragged. Neighbours beyond the ends
-    of a sequence are zero.
+    of a sequence are zero. TypeError or ValueError if `window_size` is no integer, or negative.
     """
+    check_integer("expand_window: window_size", window_size, 0)
     model: Any = Model("expand_window", forward, attrs={"window_size": window_size})
     expanded: Endo[Floats2d | Ragged, Any, Any] = model
     return expanded

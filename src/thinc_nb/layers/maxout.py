@@ -26,8 +26,10 @@ def Maxout(
     """Dense layer whose units are the largest of nP pieces: Y[i, o] = max over p of (X[i] · W[o, p] + b[o, p]).
 
     X (batch, nI) → Y (batch, nO). W (nO, nP, nI) is drawn by `init_W` (glorot_uniform_init), b (nO, nP) by `init_b`
-    (zeros). Source: Goodfellow et al., 2013.
+    (zeros). ValueError if nP is 0. Source: Goodfellow et al., 2013.
     """
+    if nP == 0:
+        raise ValueError("Maxout: nP, the number of pieces, must be at least 1, got 0")
     model: Model[Floats2d, Floats2d] = Model(
         "maxout",
         forward,
