@@ -20,7 +20,7 @@ wraps = pytest.mark.filterwarnings("ignore:.*overflow encountered in scalar:Runt
 @wraps
 # What SparseLinear and SparseLinear_v2 pass: a table of 16 entries in all, and one of 10 for each output.
 @pytest.mark.parametrize(("length", "masked", "step"), [(8, 1, 1), (10, 0, 10)])
-@pytest.mark.kernels("sparse.sparse_linear", "sparse.backprop_sparse_linear")
+@pytest.mark.kernels("sparse.sparse_linear", "sparse.sparse_linear_few", "sparse.backprop_sparse_linear")
 def test_sparse_linear(rng, dtype, length, masked, step):
     outputs = 5
     table, bias, values = (rng.standard_normal(size).astype(dtype) for size in (length + step * outputs, outputs, 5))
@@ -31,7 +31,7 @@ def test_sparse_linear(rng, dtype, length, masked, step):
     found = places[:, :, None] + step * np.arange(outputs)
     weights = table.astype("d")[found]
 
-    y, own_places = cuda.to_device(np.ones((3, outputs), dtype)), cuda.to_device(np.zeros((2, 5), "q"))
+    y, own_places = cuda.to_device(np.ones((3, outputs), dtype)), cuda.to_device(np.zeros((2, 5), "uint32"))
     given = [cuda.to_device(array) for array in (table, bias, keys, values, OFFSETS)]
     on_table, on_bias, on_keys, on_values, on_offsets = given
     sparse.sparse_linear(y, on_table, on_bias, own_places, on_keys, on_values, on_offsets, length, masked, step)
@@ -40,6 +40,17 @@ def test_sparse_linear(rng, dtype, length, masked, step):
     np.add.at(truth, item, values[:, None].astype("d") * weights.sum(axis=1))
     limit = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
     np.testing.assert_allclose(y.copy_to_host(), truth, **limit)
+
+    again, few_places, few_offsets = map(
+        cuda.to_device, (np.ones_like(dy), np.zeros((2, 5), "uint32"), np.zeros((1, 4), "q"))
+    )
+    few = few_offsets, again, on_table, on_bias, few_places, on_keys, on_values
+    sparse.sparse_linear_few(*few, cuda.to_device(np.diff(OFFSETS).astype("i")), length, masked, step)
+    np.testing.assert_array_equal(again.copy_to_host(), y.copy_to_host())
+    np.testing.assert_array_equal(few_places.copy_to_host(), places.T)
+    np.testing.assert_array_equal(few_offsets.copy_to_host(), [OFFSETS])
+    sparse.sparse_linear_few(*few, cuda.to_device(np.array([2, -1, 4], "i")), length, masked, step)
+    assert few_offsets.copy_to_host()[0, 3] == -1
 
     d_table, d_values = (cuda.to_device(np.ones(size, dtype)) for size in (len(table), 5))
     sparse.backprop_sparse_linear(

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from murmur import x86_32
 from thinc_nb.api import SparseLinear, SparseLinear_v2
+from thinc_nb.backends.embedding import FEW_FEATURES
+from thinc_nb.errors import InputError, LengthsError
 
 KEYS = np.array([1, 2, 3, 4], dtype="uint64")
 VALUES = np.array([1, 2, 0.5, -1], dtype="f")
@@ -72,6 +75,73 @@ def test_empty_batch_gives_empty_gradient(layer: Any) -> None:
 def test_arrays_that_do_not_fit_are_refused(batch: Any) -> None:
     with pytest.raises(ValueError, match=r"sparse_linear|reduce_sum"):
         SparseLinear_v2(2, length=64).initialize().predict(batch)
+
+
+@pytest.mark.parametrize("lengths", [[5, -1], [2, 3], [-1, 5], [2**31 - 1, 2**31 - 1], [4], []])
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_lengths_that_do_not_fit_are_refused(lengths: list[int], dtype: str) -> None:
+    # 4 features. [4] and [5, -1] have the right sum.
+    model = SparseLinear(2, length=64).initialize()
+    given = (KEYS, VALUES, np.array(lengths, dtype=dtype))
+    if lengths == [4]:
+        assert model.predict(given).shape == (1, 2)
+        return
+    with pytest.raises(LengthsError, match="sparse_linear"):
+        model.predict(given)
+
+
+def test_weights_of_another_size_are_refused() -> None:
+    model = SparseLinear(2, length=64).initialize()
+    model.set_param("W", np.zeros(64, dtype="f"))
+    with pytest.raises(InputError, match=r"W must have 2 \* 64 elements, got float32 \(64,\)"):
+        model.predict((KEYS, VALUES, LENGTHS))
+
+
+@pytest.mark.parametrize("layer", [SparseLinear, SparseLinear_v2])
+@pytest.mark.parametrize("length", [1, 7, 64])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_of_every_width_are_those_of_float64(rng: Any, layer: Any, length: int, dtype: str) -> None:
+    lengths = np.array([0, 1, 2, 3, 4, 5, 9, 0, 17], dtype="i")
+    features = int(lengths.sum())
+    keys, values = rng.integers(0, 2**64, features, dtype="uint64"), rng.standard_normal(features).astype(dtype)
+    item = np.repeat(np.arange(len(lengths)), lengths)
+    for nO in (1, 2, 3, 4, 5, 6, 7, 8, 11):
+        model = layer(nO, length=length).initialize()
+        for name in ("W", "b"):
+            model.set_param(name, rng.standard_normal(model.get_param(name).shape).astype(dtype))
+        step = 1 if layer is SparseLinear else length
+        # As in Thinc, a mask that is none if the length is no power of 2.
+        hashes = np.array([[x86_32(int(key), seed) for seed in (0, 1)] for key in keys])
+        places = hashes & (length - 1) if layer is SparseLinear else hashes % length
+        weights = model.get_param("W").astype("d")[places[:, :, None] + step * np.arange(nO)].sum(axis=1)
+        truth = np.tile(model.get_param("b").astype("d"), (len(lengths), 1))
+        np.add.at(truth, item, values.astype("d")[:, None] * weights)
+        Y = model.predict((keys, values, lengths))
+        assert Y.dtype == dtype
+        np.testing.assert_allclose(Y, truth, rtol=1e-5, atol=1e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("layer", [SparseLinear, SparseLinear_v2])
+def test_an_item_has_the_same_bits_among_few_and_among_many(rng: Any, layer: Any) -> None:
+    model = layer(5, length=256).initialize()
+    model.set_param("W", rng.standard_normal(model.get_param("W").shape).astype("f"))
+    lengths = rng.integers(0, 40, 2000).astype("i")
+    keys = rng.integers(0, 2**64, int(lengths.sum()), dtype="uint64")
+    values = rng.standard_normal(len(keys)).astype("f")
+    assert len(keys) > 2 * FEW_FEATURES
+    many, backprop = model.begin_update((keys, values, lengths))
+    some = int(lengths[:50].sum())
+    few, backprop_few = model.begin_update((keys[:some], values[:some], lengths[:50]))
+    np.testing.assert_array_equal(few, many[:50])
+    dY = np.zeros_like(many)
+    dY[:50] = rng.standard_normal(few.shape)
+    gradients = []
+    for callback, gradient in ((backprop, dY), (backprop_few, dY[:50])):
+        _, d_values, _ = callback(gradient)
+        gradients.append((d_values[:some], model.get_grad("W").copy()))
+        model.set_grad("W", None)
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.without_contracts

@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..errors import InputError
 from ..kernels import embed as kernels, hashing, sparse
 from ..types import Floats2d, Ints1d, Ints2d
 from ._base import (
+    SINGLE,
     check_indices,
     check_integer,
     check_overwritable,
     counted_from_start,
     described,
 )
-from ._lengths import INT64, LengthOps
+from ._lengths import INT32, INT64, LengthOps
 
-UINT64 = np.dtype("uint64")
+UINT32, UINT64 = np.dtype("uint32"), np.dtype("uint64")
+FEW_FEATURES = 1 << 14
+"""Features of SparseLinear from which threads share the work."""
 
 
 class EmbeddingOps(LengthOps):
@@ -139,17 +143,22 @@ class EmbeddingOps(LengthOps):
         That is called with dY and the array that the gradient of W is added to. ValueError if the lengths do not add up
         to the number of keys.
         """
-        W, b = self._reals("sparse_linear: W", W, 1), self._reals("sparse_linear: b", b, 1)
-        bits = self._ids("sparse_linear: keys", keys)
-        weighed = self._reals("sparse_linear: values", values, 1)
-        if weighed.dtype is not W.dtype and weighed.dtype != W.dtype:
-            weighed = weighed.astype(W.dtype)
-        features = len(bits)
-        _, offsets = self._offsets("sparse_linear", lengths, features)
         step = 1 if masked else length
-        Y = self._empty((len(offsets) - 1, len(b)), W.dtype)
-        places = self._empty((2, features), INT64)
-        sparse.sparse_linear.run(Y, W, b, places, bits, weighed, offsets, length, int(masked), step)
+        found = self._few_items(W, b, keys, values, lengths, length, int(masked), step)
+        if found is not None:
+            Y, W, weighed, places, offsets = found
+        else:
+            W, b = self._reals("sparse_linear: W", W, 1), self._reals("sparse_linear: b", b, 1)
+            if len(W) != len(b) * length:
+                raise InputError(f"sparse_linear: W must have {len(b)} * {length} elements, got {described(W)}")
+            bits = self._ids("sparse_linear: keys", keys)
+            weighed = self._reals("sparse_linear: values", values, 1)
+            if weighed.dtype is not W.dtype and weighed.dtype != W.dtype:
+                weighed = weighed.astype(W.dtype)
+            _, offsets = self._offsets("sparse_linear", lengths, len(bits))
+            Y = self._empty((len(offsets) - 1, len(b)), W.dtype)
+            places = self._empty((2, len(bits)), UINT32)
+            sparse.sparse_linear.run(Y, W, b, places, bits, weighed, offsets, length, int(masked), step)
 
         def backprop(dY: Any, dW: Any) -> Any:
             d_values = self._empty(weighed.shape, W.dtype)
@@ -158,6 +167,32 @@ class EmbeddingOps(LengthOps):
             return d_values
 
         return Y, backprop
+
+    def _few_items(
+        self, W: Any, b: Any, keys: Any, values: Any, lengths: Any, length: int, masked: int, step: int
+    ) -> tuple[Any, ...] | None:
+        """Y, W, values, places and offsets, of few features in the usual arrays; None for others and for what is wrong.
+
+        One kernel does all, checks of lengths included: of one item Python takes most of the time.
+        """
+        if self.xp is not np:
+            return None
+        # What they nearly always are.
+        for array, dtype in ((W, SINGLE), (b, SINGLE), (values, SINGLE), (keys, UINT64), (lengths, INT32)):
+            if (
+                type(array) is not ndarray
+                or array.dtype is not dtype
+                or array.ndim != 1
+                or not array.flags.c_contiguous
+            ):
+                return None
+        features, items, outputs = len(keys), len(lengths), len(b)
+        if features != len(values) or features >= FEW_FEATURES or len(W) != outputs * length:
+            return None
+        Y, places = self._empty((items, outputs), SINGLE), self._empty((2, features), UINT32)
+        offsets = np.empty((1, items + 1), INT64)
+        sparse.sparse_linear_few.run(offsets, Y, W, b, places, keys, values, lengths, length, masked, step)
+        return None if offsets.item(items) < 0 else (Y, W, values, places, offsets[0])
 
     def position_encode(self, N: int, D: int, period: int = 10000, out: Floats2d | None = None) -> Floats2d:
         """Sines and cosines of positions 0 … N - 1 in D columns, as in Vaswani et al., 2017: (N, D) float32.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from . import _lstm_walks, _memory, _products, cblas
 from .ops import Ops
 from .recurrent import Kept, Steps, Weights
 
+FEW = _memory.SMALLEST // 16
+"""Elements that take less than that many bytes, whatever numbers they are."""
 BYTE, WORD = np.dtype("uint8"), np.dtype("float32")
 
 
@@ -38,13 +40,15 @@ class NumpyOps(Ops):
 
     def _empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         # As `_memory.empty`, whose call takes a third of the time of a small array.
+        if prod(shape) < FEW:
+            return np.empty(shape, dtype)
         kind = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
-        size = math.prod(shape) * kind.itemsize
+        size = prod(shape) * kind.itemsize
         return np.empty(shape, kind) if size < _memory.SMALLEST else _memory.POOL.lend(size, shape, kind)
 
     def _zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
         kind = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
-        size = math.prod(shape) * kind.itemsize
+        size = prod(shape) * kind.itemsize
         if size < _memory.SMALLEST or kind.hasobject:
             return np.zeros(shape, kind)
         if size > _memory.LARGEST_HELD:

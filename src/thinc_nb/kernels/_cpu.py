@@ -13,7 +13,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import _keys, _math, _pair_tiles, _sums, _tiles, _tiny
+from . import _gathers, _keys, _math, _murmur, _pair_tiles, _sums, _tiles, _tiny
 from ._bind import Binder
 from ._cache import KernelCache
 from ._contents import contents_of
@@ -207,7 +207,8 @@ def compile_loop(kernel: Kernel[...], precision: Precision, name: str) -> Any:
     return dispatcher
 
 
-PRODUCTS = _tiles.PRODUCTS | _pair_tiles.PAIRS | _sums.SUMS | _tiny.TINY | {"prefetch": prefetch}
+PRODUCTS = _tiles.PRODUCTS | _pair_tiles.PAIRS | _sums.SUMS | _gathers.GATHERS | _tiny.TINY
+PRODUCTS |= {"prefetch": prefetch, "murmur3": _murmur.murmur3}
 
 
 @cache

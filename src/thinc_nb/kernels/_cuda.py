@@ -17,7 +17,7 @@ from numba import cuda, types
 from numba.core import config
 from numba.np.numpy_support import from_dtype
 
-from . import _keys
+from . import _keys, _murmur
 from ._bind import Binder
 from ._types import argument_types
 from ._words import Key, Precision, Real, sum_lanes
@@ -276,6 +276,14 @@ def _copy_transposed(out: Any, x: Any) -> None:
             out[i, j] = x[j, i]
 
 
+def _weigh_pairs(out: Any, table: Any, bias: Any, one: Any, other: Any, weights: Any) -> None:
+    for j in range(cuda.threadIdx.x, out.shape[0], cuda.blockDim.x):
+        total = ZERO
+        for i in range(weights.shape[0]):
+            total += weights[i] * (table[one[i] + j] + table[other[i] + j])
+        out[j] = total + bias[j]
+
+
 BOUND: dict[str, Callable[..., Any]] = {
     "sum_of": _sum_of,
     "sum_of_squares": _sum_of_squares,
@@ -286,6 +294,8 @@ BOUND: dict[str, Callable[..., Any]] = {
     "multiply_pairs": _multiply_pairs,
     "turn_weights": _turn_weights,
     "copy_transposed": _copy_transposed,
+    "murmur3": _murmur.murmur3_on_cuda,
+    "weigh_pairs": _weigh_pairs,
 }
 
 COMMON: dict[str, Callable[..., Any]] = {

@@ -42,13 +42,16 @@ HAS_FMA = IS_ARM or "+fma" in FEATURES
 
 
 class Emitter:
-    """Writes vector code for arrays of one dtype: addresses, loads, stores, sums."""
+    """Writes vector code for arrays of one dtype: addresses, loads, stores, sums.
 
-    def __init__(self, context: Any, builder: Any, dtype: Any) -> None:
+    lanes: of a vector; those of the processor's vectors if none are given.
+    """
+
+    def __init__(self, context: Any, builder: Any, dtype: Any, lanes: int = 0) -> None:
         self.context, self.builder = context, builder
         self.real = context.get_data_type(dtype)
         self.bytes = dtype.bitwidth // 8
-        self.lanes = VECTOR_BYTES // self.bytes
+        self.lanes = lanes or VECTOR_BYTES // self.bytes
         self.vector = ir.VectorType(self.real, self.lanes)
         self.zero = ir.Constant(self.vector, None)
         suffix = f"v{self.lanes}f{dtype.bitwidth}"

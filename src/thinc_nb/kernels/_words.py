@@ -177,6 +177,22 @@ def sums_of_products(a: Any, b: Any, c: Any, center: Real) -> Any:
     """Two sums: of a b, and of a b (c - center)."""
 
 
+# --- entries of a table that hashes choose --------------------------------------------------------------------------
+
+
+@Word
+def murmur3(key: Any, seed: Any) -> Any:
+    """MurmurHash3 (x86, 32 bits) of the 8 bytes of a key: uint32 of uint64 and uint32."""
+
+
+@Word
+def weigh_pairs(out: Any, table: Any, bias: Any, one: Any, other: Any, weights: Any) -> None:
+    """out[j] = bias[j] + the sum over i of weights[i] * (table[one[i] + j] + table[other[i] + j]). Lanes share the j.
+
+    In an order that depends on the number of weights only. Places are uint32.
+    """
+
+
 @Word
 def flush_tiny() -> int:
     """From here on numbers too small for full precision are 0: CPUs take longer for them. What `restore_tiny` needs."""
