@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import threading
 import time
 
@@ -182,3 +184,41 @@ def test_a_fork_waits_for_a_product_that_ends_and_no_longer(monkeypatch):
     process.join()
     assert process.exitcode == 0
     assert 0 <= started - ended[0] < 20
+
+
+INTERRUPTED = """
+import contextlib, random, signal, sys
+import numpy as np
+from thinc_nb.backends import _blas
+
+x = np.ones((64, 64), "f")
+out, other = np.empty_like(x), np.empty_like(x)
+for library in _blas._libraries():
+    library.set(2)
+rng = random.Random(0)
+
+def handle(number, frame):
+    if rng.random() < 0.5:
+        raise KeyboardInterrupt
+    _blas.matmul(x, x, other)
+
+signal.signal(signal.SIGALRM, handle)
+for _ in range(3000):
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 60e-6))
+            for _ in range(20):
+                _blas.matmul(x, x, out)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    _blas.matmul(x, x, out)
+    assert not _blas._SINGLE._inside
+    assert {library.get() for library in _blas._libraries()} <= {2}
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_after_an_interrupt_at_any_moment_products_go_on_and_blas_has_its_threads():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")

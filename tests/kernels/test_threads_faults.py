@@ -122,6 +122,38 @@ def test_a_signals_handler_may_use_what_its_thread_is_just_starting(workers):
     runs_both(workers)
 
 
+def test_who_asks_for_a_board_does_not_wait_for_those_who_start_threads(workers):
+    # A handler of a signal that came in `start` is the thread that it would wait for.
+    asking = threading.Thread(target=workers.set, args=(1, 10), daemon=True)
+    with workers._starting:
+        asking.start()
+        asking.join(timeout=20)
+        assert not asking.is_alive()
+
+
+def test_threads_asked_for_while_others_are_started_are_started(workers, monkeypatch):
+    start_one = Workers._start_one
+
+    def ask_for_more(self, functions):
+        start_one(self, functions)
+        self.set(4, 10)
+
+    monkeypatch.setattr(Workers, "_start_one", ask_for_more)
+    workers.set(1, 10)
+    runs_both(workers)
+    assert len(workers.asleep) == 4
+    assert workers._words[_board.SHARE // 8] != 0
+
+
+def test_the_end_does_not_wait_for_one_who_never_ends_starting_threads(workers):
+    runs_both(workers)
+    with workers._starting:
+        ending = threading.Thread(target=workers.stop, daemon=True)
+        ending.start()
+        ending.join(timeout=20)
+        assert not ending.is_alive()
+
+
 def test_at_the_end_nothing_is_started_anew(workers):
     runs_both(workers)
     workers.stop()
@@ -169,6 +201,7 @@ def test_an_interrupt_at_any_moment_leaves_work_shared(workers):
                 for _ in range(20):
                     workers.run(lambda start, stop: None, ranges)
             assert workers._words[_board.BUSY // 8] == _board.FREE
+            assert not workers._sharing
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -10,8 +10,10 @@ The user's own products keep the threads that they had: BLAS is held to one thre
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from types import TracebackType
@@ -31,6 +33,8 @@ MAX_TINY_VECTOR = 9000
 MAX_PARTS = 16
 PATIENCE = 30.0
 """Seconds that a fork waits for products that are under way."""
+LOOK = 0.5e-3
+"""Seconds after which it looks for them again."""
 STEP = 16
 """Rows or columns: parts end at multiples of BLAS's own blocks."""
 
@@ -111,72 +115,72 @@ def _libraries() -> list[Library]:
 
 
 class _SingleThreaded:
-    """Holds BLAS to one thread while any thread is inside."""
+    """Holds BLAS to one thread while any thread is inside.
+
+    An interrupt may come between any two steps, and a signal's handler multiply there. So a thread may take a lock
+    twice, and the locks are C's own: one in `Condition.__enter__`, which is Python's, leaves that locked for ever. A
+    thread that was kept from leaving leaves with its next product.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Condition(threading.Lock())
-        self._inside: dict[int, int] = {}
-        self._closed = False
-        self._before: list[tuple[Library, int]] = []
+        self._gate, self._lock = threading.RLock(), threading.RLock()
+        self._inside: set[int] = set()
+        self._before: dict[Library, int] = {}
 
     def __enter__(self) -> None:
         thread = threading.get_ident()
-        inside = self._inside.get(thread)
-        if inside is not None:
-            # No lock: no other thread touches this entry.
-            self._inside[thread] = inside + 1
+        if thread in self._inside:
             return
-        with self._lock:
-            while self._closed:
-                self._lock.wait()
-            alone = not self._inside
-            self._inside[thread] = 1
-            if alone:
-                counts = [(library, library.get()) for library in _libraries()]
-                self._before = [(library, count) for library, count in counts if count != 1]
-                for library, _ in self._before:
-                    library.set(1)
+        try:
+            with self._gate, self._lock:
+                self._inside.add(thread)
+                if len(self._inside) == 1:
+                    self._hold()
+        except BaseException:
+            # Interrupted: who does not get in does not leave either.
+            self._leave(thread)
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        thread = threading.get_ident()
-        inside = self._inside[thread]
-        if inside > 1:
-            self._inside[thread] = inside - 1
-            return
+        self._leave(threading.get_ident())
+
+    def _hold(self) -> None:
+        for library in _libraries():
+            count = library.get()
+            if count != 1:
+                self._before[library] = count
+                library.set(1)
+
+    def _leave(self, thread: int) -> None:
         with self._lock:
-            del self._inside[thread]
+            self._inside.discard(thread)
             if not self._inside:
                 self.restore()
-            if self._closed:
-                self._lock.notify_all()
-
-    def close(self) -> None:
-        """Let nobody in, and wait until nobody is inside but this thread; for `PATIENCE` at the most."""
-        self._lock.acquire()
-        self._closed = True
-        self._lock.wait_for(lambda: not (self._inside.keys() - {threading.get_ident()}), timeout=PATIENCE)
-
-    def open(self) -> None:
-        """Let them in again."""
-        self._closed = False
-        self._lock.notify_all()
-        self._lock.release()
 
     def restore(self) -> None:
         """Give BLAS back the threads that it had."""
-        for library, count in self._before:
+        for library, count in list(self._before.items()):
             library.set(count)
-        self._before = []
+            self._before.pop(library, None)
+
+    def close(self) -> None:
+        """Let nobody in, and wait until nobody is inside but this thread; for `PATIENCE` at the most."""
+        self._gate.acquire()
+        end = time.monotonic() + PATIENCE
+        while self._inside - {threading.get_ident()} and time.monotonic() < end:
+            time.sleep(LOOK)
+        self._lock.acquire()
+
+    def open(self) -> None:
+        """Let them in again."""
+        for lock in (self._lock, self._gate):
+            with contextlib.suppress(RuntimeError):  # An interrupt came before it was taken.
+                lock.release()
 
 
 _SINGLE = _SingleThreaded()
-
-
-def single_threaded() -> _SingleThreaded:
-    """A block in which BLAS has one thread: around many small products, which then need not ask for it themselves."""
-    return _SINGLE
 
 
 def _close() -> None:

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from .._environment import number
+from ._interrupt import uninterrupted
 
 if TYPE_CHECKING:
     from ._board import Functions
@@ -62,7 +63,7 @@ class Workers:
 
     def __init__(self, limit: int, grain: int) -> None:
         self._starting = threading.Lock()
-        self._in_python = threading.Lock()
+        self._sharing: dict[object, None] = {}
         self._is_forked = False
         self._perform: Callable[[int], None] = _nothing
         self._threads: list[threading.Thread] = []
@@ -78,14 +79,16 @@ class Workers:
 
     def set(self, limit: int, grain: int) -> None:
         """How many workers may help; how many elements are in a piece of work."""
+        # Without a lock: this very thread may be starting others, and a signal's handler load a kernel, which asks for
+        # a board. `start` looks at the limit again when it has written SHARE.
         limit = min(limit, MOST_WORKERS)
-        with self._starting:
-            if limit > len(self._threads):
-                self._write(self._layout.SHARE, 0)  # What compiled loops take as a sign to have more started.
-            self._write(self._layout.LIMIT, limit)
-            self._write(self._layout.GRAIN, grain)
-            self._write(self._layout.SHARED_FROM, 2 * grain)
+        self._write(self._layout.LIMIT, limit)
+        self._write(self._layout.GRAIN, grain)
+        self._write(self._layout.SHARED_FROM, 2 * grain)
+        if limit > len(self._threads):
+            self._write(self._layout.SHARE, 0)  # What compiled loops take as a sign to have more started.
 
+    @uninterrupted()
     def start(self) -> None:
         """Start as many threads as may help, or as there can be. Nothing if that is being done, or the process ends."""
         layout = self._layout
@@ -97,15 +100,18 @@ class Workers:
             if self._words[layout.STOP // 8]:
                 return
             if not self._words[layout.MESSAGE // 8]:
-                self._write_system(functions)
                 atexit.register(self.stop)
-            try:
-                while len(self._threads) < self._words[layout.LIMIT // 8]:
-                    self._start_one(functions)
-            except (OSError, RuntimeError):
-                # No more open files, or threads. Work goes on with those that there are.
-                self._write(layout.LIMIT, len(self._threads))
-            self._write(layout.SHARE, functions.share)
+                self._write_system(functions)
+            is_done = False
+            while not is_done:
+                try:
+                    while len(self._threads) < self._words[layout.LIMIT // 8]:
+                        self._start_one(functions)
+                except (OSError, RuntimeError):
+                    # No more open files, or threads. Work goes on with those that there are.
+                    self._write(layout.LIMIT, len(self._threads))
+                self._write(layout.SHARE, functions.share)
+                is_done = len(self._threads) >= self._words[layout.LIMIT // 8]
         finally:
             self._starting.release()
 
@@ -130,7 +136,6 @@ class Workers:
         layout = self._layout
         for place, address in zip((layout.READ, layout.WRITE, layout.YIELD, layout.PROCESSOR), _system(), strict=True):
             self._write(place, address)
-        self._write(layout.MESSAGE, 1)
         polls = 16 * layout.POLLS
         took = []
         for _ in range(5):
@@ -138,6 +143,7 @@ class Workers:
             functions.idle(self.board, polls)
             took.append(time.perf_counter() - start)
         self._write(layout.PATIENCE, int(AWAKE / min(took) * polls))
+        self._write(layout.MESSAGE, 1)
 
     def _write(self, place: int, value: int) -> None:
         self._words[place // 8] = value
@@ -150,42 +156,51 @@ class Workers:
 
     def run(self, call: Callable[[int, int], None], ranges: Sequence[Range]) -> None:
         """Call with each of the ranges, and return when all are done. Raises what a call raised."""
-        # Also where this is a worker, whose work contains work: then there is a holder.
-        if len(ranges) > self._layout.MOST_PIECES or not self._in_python.acquire(blocking=False):
-            return _run_alone(call, ranges)
+        # No lock: an interrupt between taking it and the block that gives it back would leave it taken. The first to
+        # come may share. Where this is a worker whose work contains work, or a signal's handler, there is one before.
+        mine = object()
         try:
-            if not self._words[self._layout.SHARE // 8]:
-                self.start()
-                if not self._words[self._layout.SHARE // 8]:
-                    return _run_alone(call, ranges)
-            functions = self._layout.functions()
-            errors: list[BaseException] = []
-
-            def perform(piece: int) -> None:
-                try:
-                    call(*ranges[piece])
-                except BaseException as error:  # noqa: BLE001  (raised again in the thread that waits)
-                    errors.append(error)
-
-            self._perform = perform
-            # An interrupt may come as soon as work is pinned up: `close` finds out whether it was.
-            is_shared = False
-            try:
-                if functions.open(self.board, len(ranges)):
-                    is_shared = True
-                    while (piece := functions.take(self.board)) >= 0:
-                        perform(piece)
-            finally:
-                functions.close(self.board)
-                self._perform = _nothing
-            if not is_shared:
-                return _run_alone(call, ranges)
-            if self._is_forked:
-                raise RuntimeError("this process was forked in the middle of work whose other threads it does not have")
-            if errors:
-                raise errors[0]
+            self._sharing[mine] = None
+            # In one step: another thread may come between `iter` and `next`.
+            if list(self._sharing).index(mine) == 0 and self._run_shared(call, ranges):
+                return
         finally:
-            self._in_python.release()
+            self._sharing.pop(mine, None)
+        _run_alone(call, ranges)
+
+    def _run_shared(self, call: Callable[[int, int], None], ranges: Sequence[Range]) -> bool:
+        """The same with the workers; False if that cannot be, and nothing has been done."""
+        if len(ranges) > self._layout.MOST_PIECES:
+            return False
+        if not self._words[self._layout.SHARE // 8]:
+            self.start()
+            if not self._words[self._layout.SHARE // 8]:
+                return False
+        functions = self._layout.functions()
+        errors: list[BaseException] = []
+
+        def perform(piece: int) -> None:
+            try:
+                call(*ranges[piece])
+            except BaseException as error:  # noqa: BLE001  (raised again in the thread that waits)
+                errors.append(error)
+
+        self._perform = perform
+        # An interrupt may come as soon as work is pinned up: `close` finds out whether it was.
+        is_shared = False
+        try:
+            if functions.open(self.board, len(ranges)):
+                is_shared = True
+                while (piece := functions.take(self.board)) >= 0:
+                    perform(piece)
+        finally:
+            functions.close(self.board)
+            self._perform = _nothing
+        if is_shared and self._is_forked:
+            raise RuntimeError("this process was forked in the middle of work whose other threads it does not have")
+        if errors:
+            raise errors[0]
+        return is_shared
 
     @property
     def shared(self) -> int:
@@ -201,17 +216,19 @@ class Workers:
     def stop(self) -> None:
         """Let the threads end; those that are at work keep at it."""
         layout = self._layout
-        with self._starting:
-            self._write(layout.SHARE, 0)
-            self._write(layout.LIMIT, 0)
-            self._write(layout.STOP, 1)
-            for _, outbox in self._pipes:
-                with contextlib.suppress(OSError):  # Closed by one who closes all files.
-                    os.write(outbox, (1).to_bytes(layout.MESSAGE_SIZE, sys.byteorder))
-            deadline = time.monotonic() + ENDING
-            for thread in self._threads:
-                with contextlib.suppress(RuntimeError):  # An interrupt came before it was started.
-                    thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        is_mine = self._starting.acquire(timeout=ENDING)
+        self._write(layout.SHARE, 0)
+        self._write(layout.LIMIT, 0)
+        self._write(layout.STOP, 1)
+        for _, outbox in self._pipes:
+            with contextlib.suppress(OSError):  # Closed by one who closes all files.
+                os.write(outbox, (1).to_bytes(layout.MESSAGE_SIZE, sys.byteorder))
+        deadline = time.monotonic() + ENDING
+        for thread in self._threads:
+            with contextlib.suppress(RuntimeError):  # An interrupt came before it was started.
+                thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        if is_mine:
+            self._starting.release()
 
     def forget(self) -> None:
         """In a forked child: the threads are not there, and nobody waits for what they were doing."""
