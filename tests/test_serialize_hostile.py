@@ -288,3 +288,13 @@ def test_a_file_that_holds_no_model_is_named(tmp_path: Path) -> None:
     path.write_bytes(msgpack.packb([1]))
     with pytest.raises(SerializationError, match=r"notes\.txt' is not that of a model: a list is no map"):
         Linear(2, 3).initialize().from_disk(path)
+
+
+@pytest.mark.parametrize("data", ["text", None, 5, [1]])
+def test_what_is_no_bytes_is_a_type_error_too(data: Any) -> None:
+    """Thinc raises TypeError for it."""
+    model = Linear(2, 2)
+    for kind in (TypeError, SerializationError):
+        with pytest.raises(kind, match=f"a model is read from bytes, not from a {type(data).__name__}"):
+            model.from_bytes(data)
+    assert not model.can_from_bytes(data)

@@ -10,6 +10,7 @@ __all__ = [
     "ModelCheckError",
     "ModelError",
     "SerializationError",
+    "SerializationTypeError",
     "StructureError",
     "UnsetError",
 ]
@@ -61,6 +62,10 @@ class ModelCheckError(ModelError, ValueError):
 
 class SerializationError(ModelError, ValueError):
     """Bytes, a dictionary or a file does not hold what the model can load. The model was not changed."""
+
+
+class SerializationTypeError(SerializationError, TypeError):
+    """What a model was to be read from is no bytes at all. Thinc raises TypeError for it; this is both."""
 
 
 class StructureError(SerializationError, KeyError, IndexError):

@@ -21,7 +21,7 @@ from ._saving.files import write_atomically
 from ._saving.loading import Entry, apply_plans, entries_of, plan_all
 from ._saving.msgpack import decode, encode
 from ._saving.msgpack_stream import BytesSource, Deferred, FileSource, Source, little_endian, pieces, read_skeleton
-from .errors import SerializationError
+from .errors import SerializationError, SerializationTypeError
 
 if TYPE_CHECKING:
     from .model import Model
@@ -185,7 +185,7 @@ def _in_memory(bytes_data: Any) -> BytesSource:
     try:
         return BytesSource(bytes_data)
     except TypeError as error:
-        raise SerializationError(f"a model is read from bytes, not from a {type(bytes_data).__name__}") from error
+        raise SerializationTypeError(f"a model is read from bytes, not from a {type(bytes_data).__name__}") from error
 
 
 def _skeleton(source: Source, refusal: str = "the bytes are not those") -> dict[str, Any]:

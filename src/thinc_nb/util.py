@@ -243,16 +243,17 @@ def to_categorical(Y: IntsXd, n_classes: int | None = None, *, label_smoothing: 
 def get_width(X: Any, *, dim: int = -1) -> int:
     """The width of a batch: the size of `dim` of an array, of a Ragged's or Padded's data, of the first of a sequence.
 
-    One-dimensional arrays are class numbers: their width is the highest + 1. 0 for an empty sequence. ValueError for
-    other objects, IndexError if there is no such dimension.
+    One-dimensional arrays are class numbers: their width is the highest + 1. 0 for an empty sequence. What has shape
+    and ndim counts as an array, such as torch's. ValueError for other objects, numbers of NumPy among them, IndexError
+    if there is no such dimension.
     """
     if isinstance(X, (Ragged, Padded)):
         return get_width(X.data, dim=dim)
-    if is_xp_array(X):
+    if is_xp_array(X) or (hasattr(X, "shape") and hasattr(X, "ndim") and not isinstance(X, np.generic)):
         if X.ndim == 0:
             return 0
         if X.ndim == 1:
-            if X.size == 0:
+            if len(X) == 0:
                 raise ValueError("get_width: a zero-size array of class numbers has no highest number")
             return int(X.max()) + 1
         if not -X.ndim <= dim < X.ndim:

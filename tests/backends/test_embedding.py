@@ -44,8 +44,18 @@ def test_ids_may_be_signed_or_short_or_strided():
 
 def test_ngrams_of_too_few_keys_are_none():
     assert ops.ngrams(4, np.array([1, 2, 3], dtype="uint64")).shape == (0,)
-    with pytest.raises(ValueError, match=r"n must be at least 1 .* got 0"):
-        ops.ngrams(0, np.array([1], dtype="uint64"))
+    for n in (0, -3):
+        assert ops.ngrams(n, np.array([1], dtype="uint64")).shape == (0,)
+    with pytest.raises(TypeError, match="n must be an integer"):
+        ops.ngrams(1.5, np.array([1], dtype="uint64"))
+
+
+def test_counts_are_added_as_integers():
+    table = np.array([[2**60], [0]])
+    ops.scatter_add(table, np.array([0, 1, -1]), np.array([[1], [2], [3]]))
+    np.testing.assert_array_equal(table, [[2**60 + 1], [5]])
+    with pytest.raises(IndexError):
+        ops.scatter_add(table, np.array([2]), np.array([[1]]))
 
 
 tables = st.tuples(st.integers(1, 9), st.integers(0, 40), st.integers(0, 12), st.integers(0, 5))

@@ -109,9 +109,30 @@ def test_id_outside_the_table_is_named() -> None:
 @pytest.mark.parametrize("layer", [lambda: HashEmbed(3, 9), lambda: Embed(3, 9)])
 def test_what_is_no_id_is_refused(layer: Any) -> None:
     model = layer().initialize()
-    for wrong in (np.zeros(3, dtype="f"), [1, 2], Ragged(IDS, np.array([3]))):
+    for wrong in (np.array([1, np.nan]), np.array([1e30]), np.array(["a"]), [1, 2], Ragged(IDS, np.array([3]))):
         with pytest.raises(TypeError, match=f"layer '{model.name}' takes an array of integer ids"):
             model.predict(wrong)
+
+
+@pytest.mark.without_contracts
+@pytest.mark.parametrize("kind", ["f", "d", "?"])
+def test_hashed_ids_may_be_floats_or_truth_values(kind: str) -> None:
+    ids = np.array([[0, 1], [1, 0]]) if kind == "?" else np.array([[7, -3], [2.75, 5]])
+    model = HashEmbed(3, 9, column=1).initialize()
+    Y, backprop = model.begin_update(ids.astype(kind))
+    np.testing.assert_array_equal(Y, model.predict(ids.astype("int64")))
+    dX = backprop(np.ones_like(Y))
+    assert dX.shape == ids.shape
+    assert not dX.any()
+
+
+@pytest.mark.without_contracts
+@pytest.mark.parametrize("layer", [HashEmbed(3, 9), HashEmbed(3, 9, column=0), Embed(3, 9, column=0)])
+@pytest.mark.parametrize("shape", [(0,), (0, 0), (0, 1), (0, 2)])
+def test_a_batch_without_ids_need_not_have_their_columns(layer: Any, shape: tuple[int, ...]) -> None:
+    Y, backprop = layer.initialize().begin_update(np.zeros(shape, dtype="uint64"))
+    assert Y.shape == (0, 3)
+    assert backprop(Y).shape == shape
 
 
 @pytest.mark.without_contracts

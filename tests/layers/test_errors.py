@@ -241,10 +241,9 @@ def test_a_column_that_ids_do_not_have_is_named_with_the_layer() -> None:
         model.predict(np.array([[1, 2]], dtype="int64"))
 
 
-@pytest.mark.parametrize("layer", [api.Embed(4, 10), api.HashEmbed(4, 10)])
-def test_ids_that_are_floats_are_told_to_be_converted(layer: Any) -> None:
+def test_ids_that_are_floats_are_told_to_be_converted() -> None:
     with pytest.raises(InputError, match=r"takes an array of integer ids, got float32 \(3,\): convert it, ids\.astype"):
-        layer.initialize().predict(np.ones(3, dtype="f"))
+        api.Embed(4, 10).initialize().predict(np.ones(3, dtype="f"))
 
 
 def test_a_tensor_is_told_to_be_converted() -> None:

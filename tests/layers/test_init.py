@@ -13,7 +13,7 @@ import pytest
 
 from thinc_nb import api
 from thinc_nb.api import Linear, Model, Padded, Ragged
-from thinc_nb.errors import UnsetError
+from thinc_nb.errors import InputError, UnsetError
 
 X = np.zeros((3, 4), dtype="f")
 Y = np.zeros((3, 5), dtype="f")
@@ -161,3 +161,71 @@ def test_known_widths_of_an_output_layer_stand(layer: Any) -> None:
     assert (tagger.get_dim("nO"), tagger.layers[0].get_dim("nI")) == (7, 4)
     assert layer(7, 4).initialize(X="no array", Y=3).get_param("W").shape == (7, 4)
     assert layer().initialize(X=X, Y=classes).get_param("W").shape == (2, 4)
+
+
+def told(dims: dict[str, int | None], seen: list[Any]) -> Model[Any, Any]:
+    """A layer that notes the examples that it is initialized with."""
+    return Model(
+        "told", lambda model, X, is_train: (X, lambda dY: dY), init=lambda model, X, Y: seen.append(Y), dims=dims
+    )
+
+
+KINDS: list[dict[str, int | None]] = [{}, {"nO": None}, {"nO": 3}]
+
+
+@pytest.mark.parametrize("dims", KINDS)
+def test_tuplify_tells_a_layer_its_output_if_the_width_is_not_known(dims: dict[str, int | None]) -> None:
+    seen: list[Any] = []
+    for outputs in ((X, Y), (X, Y, X), [X, Y]):
+        api.tuplify(told(dims, seen), told({"nO": None}, seen)).initialize(X=X, Y=outputs)
+        assert seen[1] is Y
+        assert seen[0] is (X if dims == {"nO": None} else None)
+        seen.clear()
+
+
+def test_concatenate_tells_layers_the_output_unless_all_widths_are_known() -> None:
+    seen: list[Any] = []
+    for first in KINDS:
+        for second in KINDS:
+            api.concatenate(told(first, seen), told(second, seen)).initialize(X=X, Y=Y)
+            for dims, example in zip((first, second), seen, strict=True):
+                assert example is (None if dims == {"nO": 3} else Y)
+            seen.clear()
+
+
+@pytest.mark.parametrize("layer", [api.with_array, api.with_array2d])
+def test_padding_between_sequences_is_no_example(layer: Any) -> None:
+    seen: list[Any] = []
+    layer(told({}, seen), pad=2).initialize(X=[X, X], Y=[Y, Y])
+    np.testing.assert_array_equal(seen[0], np.concatenate([Y, Y]))
+
+
+@pytest.mark.parametrize("layer", [api.with_flatten, api.with_flatten_v2])
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        ([[1, 2], [3]], [1, 2, 3]),
+        ([0.5, 2], [0.5, 2]),
+        ([np.array([1, 2]), np.array([3])], [1, 2, 3]),
+        ([Y, Y[:1]], np.zeros((4, 5))),
+        ([[Y[0]], [Y[0], Y[1]]], np.zeros((3, 5))),
+    ],
+)
+def test_a_layer_in_with_flatten_is_told_all_outputs_as_one_array(layer: Any, outputs: Any, expected: Any) -> None:
+    seen: list[Any] = []
+    layer(told({}, seen)).initialize(Y=outputs)
+    np.testing.assert_array_equal(seen[0], expected)
+    assert isinstance(seen[0], np.ndarray)
+
+
+def test_tensors_have_a_width() -> None:
+    torch = pytest.importorskip("torch")
+    assert Linear(2).initialize(X=torch.ones(3, 4)).get_dim("nI") == 4
+    assert api.Softmax().initialize(X=torch.ones(3, 4), Y=torch.tensor([0, 6])).get_dim("nO") == 7
+
+
+def test_examples_that_are_no_sequences_are_named() -> None:
+    with pytest.raises(InputError, match=r"layer 'bilinear' gives a Padded, so Y must be one, got float32 \(3, 5\)"):
+        api.bidirectional(Linear(2, 4)).initialize(Y=Y)
+    with pytest.raises(InputError, match=r"layer 'para-attn' takes a Ragged, got float32 \(3, 4\)"):
+        api.ParametricAttention_v2(key_transform=api.Gelu()).initialize(X=X)

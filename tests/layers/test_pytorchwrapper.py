@@ -266,3 +266,13 @@ def test_recurrent_modules_take_padded_only(rng: np.random.Generator) -> None:
     assert Yp.data.shape == (3, 2, 3)
     with pytest.raises(ValueError, match="should be a Padded with data"):
         backprop(Yp.data)
+
+
+@pytest.mark.without_contracts
+def test_torch_s_lstm_takes_one_sequence_as_a_matrix() -> None:
+    model = PyTorchLSTM(4, 3).initialize()
+    X = np.random.default_rng(0).normal(size=(5, 3)).astype("f")
+    Y, backprop = model.begin_update(X)
+    (expected,), backprop_list = model.begin_update([X])
+    np.testing.assert_allclose(Y, expected, rtol=1e-6)
+    np.testing.assert_allclose(backprop(Y), backprop_list([expected])[0], rtol=1e-5)

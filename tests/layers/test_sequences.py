@@ -84,7 +84,7 @@ def test_gradient_of_an_empty_ragged_keeps_its_width() -> None:
         (api.padded2list, ragged([1])),
         (api.reduce_sum, [np.zeros((2, 4))]),
         (api.expand_window, [np.zeros((2, 4))]),
-        (lambda: api.with_padded(Linear(2, 4)), np.zeros((2, 4), dtype="f")),
+        (lambda: api.with_padded(Linear(2, 4)), np.zeros(4, dtype="f")),
         (lambda: api.with_ragged(Linear(2, 4)), np.zeros((2, 4), dtype="f")),
         (lambda: api.bidirectional(Linear(2, 4)), ragged([1])),
         (lambda: api.LSTM(2, 4).initialize(), ragged([1])),
@@ -431,3 +431,27 @@ def test_lstm_works_in_the_dtype_of_its_weights() -> None:
     expected = model.predict([X.astype("f") for X in sequences])
     for Y, wanted in zip(Ys, expected, strict=True):
         np.testing.assert_array_equal(Y, wanted)
+
+
+@pytest.mark.without_contracts
+@pytest.mark.parametrize(
+    "layer", [api.list2array, api.list2ragged, lambda: api.map_list(api.noop()), lambda: api.with_ragged(api.noop())]
+)
+def test_a_matrix_of_ids_is_a_list_of_sequences_of_one_length(layer: Any) -> None:
+    ids = np.array([[3, 1, 4], [1, 5, 9]])
+    assert_same(layer().initialize(X=ids).predict(ids), layer().predict(list(ids)))
+    for like_one in (ids.astype("f"), ids > 3):
+        with pytest.raises(TypeError, match=r"takes .*list.*, got (float32|bool) \(2, 3\)"):
+            layer().predict(like_one)
+
+
+@pytest.mark.without_contracts
+def test_with_padded_hands_on_arrays_of_any_rank_but_one() -> None:
+    seen: list[Any] = []
+    inner: Any = api.Model("inner", lambda model, X, is_train: (seen.append(X) or X, lambda dY: dY))
+    for shape in ((3, 4), (3, 4, 2), (3, 4, 2, 2)):
+        X = np.zeros(shape, dtype="f")
+        Y, backprop = api.with_padded(inner)(X, True)
+        assert Y is X
+        assert backprop(X) is X
+        assert_same(seen.pop(), Padded(X, np.full(3, 4), np.full(4, 3), np.arange(4)))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from .._arrays import is_xp_array
 from ..errors import InputError
 from ..kernels import embed as kernels, hashing, sparse
 from ..types import Floats2d, Ints1d, Ints2d
@@ -47,10 +48,13 @@ class EmbeddingOps(LengthOps):
         return keys
 
     def ngrams(self, n: int, keys: Ints1d) -> Ints1d:
-        """A hash of every n keys in a row, by MurmurHash2: (m,) uint64 → (max(0, m - n + 1),) uint64."""
-        n = check_integer("ngrams: n", n, 1)
+        """A hash of every n keys in a row, by MurmurHash2: (m,) uint64 → (max(0, m - n + 1),) uint64.
+
+        As in Thinc there are none of no keys: for n below 1 the result is empty.
+        """
+        n = check_integer("ngrams: n", n, -0x80000000)
         bits = self._ids("ngrams: keys", keys)
-        out: Ints1d = self._empty((max(0, len(bits) - n + 1),), "uint64")
+        out: Ints1d = self._empty((max(0, len(bits) - n + 1) if n > 0 else 0,), "uint64")
         hashing.ngrams(out, bits, n)
         return out
 
@@ -73,8 +77,13 @@ class EmbeddingOps(LengthOps):
     def scatter_add(self, table: Floats2d, indices: Ints1d, values: Floats2d) -> None:
         """table[indices[i]] += values[i], in place and in order. Any number of trailing dimensions.
 
-        Negative indices count from the end, as NumPy's do: -1 is the last row. IndexError for indices outside.
+        Negative indices count from the end, as NumPy's do: -1 is the last row. IndexError for indices outside. A table
+        of integers takes integers.
         """
+        if is_xp_array(table) and table.dtype.kind in "iu":
+            # The kernels, which are for real numbers, would not keep large ones exact.
+            self.xp.add.at(table, self._ints("scatter_add: indices", indices, dtype="int64"), values)
+            return
         check_overwritable("scatter_add", table)
         if table.ndim == 0:
             raise ValueError(f"scatter_add: table must have rows, got {described(table)}")

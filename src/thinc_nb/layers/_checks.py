@@ -94,13 +94,14 @@ def fitted_gradient(model: Model[Any, Any], dY: Any, Y: ArrayXd) -> Any:
 
 
 def as_items(model: Model[Any, Any], expected: str, X: Any) -> Any:
-    """X, if it is a list or tuple, or an array of three or more axes: sequences of one length. Otherwise InputError.
+    """X, if it is a list or tuple, or an array of sequences of one length. Otherwise InputError.
 
-    Thinc takes matrices too, as lists of rows; that is rather a layer in the wrong place.
+    Such an array has three or more axes, or two if it holds integers, ids. Thinc takes matrices of floats too, as lists
+    of rows, of which no layer makes anything; that is rather a layer in the wrong place.
     """
     if isinstance(X, (list, tuple)):
         return X
-    if is_xp_array(X) and X.ndim > 2:
+    if is_xp_array(X) and (X.ndim > 2 or (X.ndim == 2 and X.dtype.kind in "iu")):
         return list(X)
     raise wrong_type(model, expected, X)
 

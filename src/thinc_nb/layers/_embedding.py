@@ -25,11 +25,11 @@ def column_of(model: Model[Any, Floats2d], column: int) -> Model[Any, Floats2d]:
 def check_ids(model: Model[Any, Any], ids: Any, ndim: int | None = None) -> Any:
     """The ids, if they are an array of integers; otherwise InputError.
 
-    An empty batch that has lost width and dtype, (0, 0) floats, gets them: lists without sequences have none.
+    A batch without rows that has lost width and dtype, (0, 0) floats, gets them: lists without sequences have none.
     """
+    if is_xp_array(ids) and (ids.shape == (0, 0) or (ndim == 1 and ids.ndim > 1 and len(ids) == 0)):
+        return ids.reshape(-1).astype("int64")
     if not is_xp_array(ids) or ids.dtype.kind not in "iub":
-        if is_xp_array(ids) and ids.shape == (0, 0):
-            return ids.reshape(-1).astype("int64")
         raise wrong_type(model, "an array of integer ids", ids)
     if ndim is not None and ids.ndim != ndim:
         raise InputError(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import is_xp_array
 from ..backends import Ops
 from ..model import Model
 from ..types import Ints1d, Padded, Ragged
@@ -36,15 +37,21 @@ def take_over_dims(model: Model[Any, Any], layer: Model[Any, Any]) -> None:
             model.set_dim(name, value)
 
 
-def as_array(ops: Ops, X: Any, pad: int = 0) -> Any:
+def as_array(ops: Ops, X: Any) -> Any:
     """The array that holds all rows of a batch; what is no batch of sequences as it is."""
     if isinstance(X, Ragged):
         return X.dataXd
     if isinstance(X, Padded):
         return X.data
     if isinstance(X, (list, tuple)):
-        return ops.flatten(X, pad=pad)
+        return ops.flatten(X)
     return X
+
+
+def joined(ops: Ops, Ys: Any) -> Any:
+    """The items of all lists of a list as one array, from which a layer inside with_flatten learns its width."""
+    xp = ops.xp
+    return xp.concatenate([xp.atleast_1d(Y if is_xp_array(Y) else xp.asarray(Y)) for Y in Ys])
 
 
 def as_list(ops: Ops, X: Any) -> Any:

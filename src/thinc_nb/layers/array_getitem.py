@@ -50,8 +50,8 @@ def forward(model: Model[Any, Any], X: ArrayXd, is_train: bool) -> tuple[Any, Ca
     try:
         Y = X[index]
     except IndexError as error:
-        if X.shape == (0, 0):
-            # Lists and Padded without sequences have no width: there is no column to take, and no row to take it of.
+        if X.size == 0 and isinstance(index, tuple) and not isinstance(index[0], int):
+            # Batches without rows may have lost their width: there is no column to take, and no row to take it of.
             return X, lambda dY: model.ops.alloc(X.shape, dtype=X.dtype)
         raise InputIndexError(
             f"layer {model.name!r} takes X[{_written(index)}], got {described(X)}: {error}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._described import described
+from ..errors import InputError
 from ..model import Model
 from ..types import NI, NO, Floats3d, Padded
 from ..util import get_width
@@ -54,6 +56,8 @@ def init(model: Model[Padded, Padded], X: Padded | None = None, Y: Padded | None
     """Initialize both layers with the examples; each gives half of the width of Y."""
     half = None
     if Y is not None:
+        if not isinstance(Y, Padded):
+            raise InputError(f"layer {model.name!r} gives a Padded, so Y must be one, got {described(Y)}")
         half = _with_data(Y, Y.data[:, :, : get_width(Y) // 2])
     for layer in model.layers:
         layer.initialize(X=X, Y=half)

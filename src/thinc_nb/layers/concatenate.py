@@ -134,9 +134,11 @@ def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
         for layer in model.layers:
             if layer.has_dim("nI") is None:
                 infer_dim(layer, "nI", X)
+    if all(layer.has_dim("nO") for layer in model.layers):
+        Y = None
     for layer in model.layers:
-        # Y is as wide as all together: only a layer that cannot know its width is told that one.
-        layer.initialize(X=X, Y=Y if layer.has_dim("nO") is None else None)
+        # Y is as wide as all together: only a layer that does not know its width is told that one.
+        layer.initialize(X=X, Y=None if layer.has_dim("nO") else Y)
     widths = [layer.maybe_get_dim("nO") for layer in model.layers]
     known = [width for width in widths if width is not None]
     if len(known) == len(widths):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from .._arrays import is_xp_array
 from ..initializers import uniform_init
 from ..model import Model
 from ..types import NO, Floats2d, Ints1d, Ints2d
@@ -26,9 +27,10 @@ def HashEmbed(
 ) -> Model[Ints1d | Ints2d, Floats2d, Any, NO]:
     """Vectors for ids of any size from a table of nV rows: each id's vector is the sum of four rows, named by hashes.
 
-    X (batch,) integers, 64-bit ids or less, or with `column` that column of X (batch, columns) → Y (batch, nO). Two ids
-    seldom share all four rows. E (nV, nO) is drawn by `initializer` (uniform within ±0.1). seed: of the hashes; the
-    node's id if not given. dropout: the chance to drop an element, the same ones for the whole batch.
+    X (batch,) integers, 64-bit ids or less, or with `column` that column of X (batch, columns) → Y (batch, nO); floats
+    and truth values count as the integers in them. Two ids seldom share all four rows. E (nV, nO) is drawn by
+    `initializer` (uniform within ±0.1). seed: of the hashes; the node's id if not given. dropout: the chance to drop an
+    element, the same ones for the whole batch.
     Source: Svenstrup, Hansen & Winther, 2017; hashes: MurmurHash3 (Appleby, 2011).
     """
     if seed is not None and not hasattr(seed, "__index__"):
@@ -53,7 +55,7 @@ def forward(model: Model[Ints1d, Floats2d], X: Ints1d, is_train: bool) -> tuple[
     """The sum of four rows of E for each id."""
     ops = model.ops
     E = model.get_param("E")
-    ids = check_ids(model, X, ndim=1)
+    ids = check_ids(model, _as_integers(X), ndim=1)
     rows = ops.hash_rows(ids, model.attrs["seed"], E.shape[0])
     Y: Floats2d = ops._gather_add(E, rows)
     mask = dropout_rows(model, E, is_train)
@@ -69,6 +71,16 @@ def forward(model: Model[Ints1d, Floats2d], X: Ints1d, is_train: bool) -> tuple[
         return no_gradient
 
     return Y, backprop
+
+
+def _as_integers(X: Any) -> Any:
+    """Ids that came as floats or truth values, as rows of features do, as integers: as in Thinc, floats are cut off.
+
+    Floats that no integer of 64 bits is near stay what they are.
+    """
+    if not is_xp_array(X) or X.dtype.kind not in "fb" or not (abs(X) < 2.0**63).all():
+        return X
+    return X.astype("int64")
 
 
 def init(initializer: Initializer, model: Model[Any, Any], X: object = None, Y: object = None) -> None:

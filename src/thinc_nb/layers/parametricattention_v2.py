@@ -10,6 +10,7 @@ from ..initializers import uniform_init
 from ..model import Model
 from ..types import Floats2d, N, Ragged
 from ._attention import attend
+from ._checks import wrong_type
 from .noop import noop
 
 KEY_TRANSFORM_REF: str = "key_transform"
@@ -46,5 +47,11 @@ def init(model: Model[Ragged, Ragged], X: Ragged | None = None, Y: Ragged | None
         infer_dim(model, "nO", X)
     model.set_param("Q", uniform_init(model.ops, (model.get_dim("nO"),)))
     # Keys are as wide as rows.
-    rows = None if X is None else X.data
-    model.get_ref(KEY_TRANSFORM_REF).initialize(X=rows, Y=rows if Y is None else Y.data)
+    rows = None if X is None else _rows(model, X)
+    model.get_ref(KEY_TRANSFORM_REF).initialize(X=rows, Y=rows if Y is None else _rows(model, Y))
+
+
+def _rows(model: Model[Ragged, Ragged], X: Any) -> Any:
+    if not isinstance(X, Ragged):
+        raise wrong_type(model, "a Ragged", X)
+    return X.data

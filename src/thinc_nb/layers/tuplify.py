@@ -58,11 +58,11 @@ def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
         # And once more below, as in Thinc: with one seed, the parameters are the same.
         for layer in model.layers:
             layer.initialize()
-    outputs: list[Any] = [None] * len(model.layers)
-    if isinstance(Y, (tuple, list)) and len(Y) == len(outputs):
-        outputs = list(Y)
-    for layer, output in zip(model.layers, outputs, strict=True):
-        layer.initialize(X=X, Y=output)
+    outputs = Y if isinstance(Y, (tuple, list)) else ()
+    for place, layer in enumerate(model.layers):
+        # Only a layer that cannot know its width is told that of its output.
+        asks = layer.has_dim("nO") is None and place < len(outputs)
+        layer.initialize(X=X, Y=outputs[place] if asks else None)
     nI = model.layers[0].maybe_get_dim("nI")
     if nI is not None:
         model.set_dim("nI", nI)

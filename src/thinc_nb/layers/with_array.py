@@ -85,8 +85,5 @@ def _padded(model: Model[Any, Any], X: Padded, is_train: bool) -> tuple[Padded, 
 def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     """Initialize the layer with the rows of the examples."""
     layer = model.layers[0]
-    layer.initialize(
-        X=None if X is None else as_array(model.ops, X, model.attrs["pad"]),
-        Y=None if Y is None else as_array(model.ops, Y, model.attrs["pad"]),
-    )
+    layer.initialize(X=None if X is None else as_array(model.ops, X), Y=None if Y is None else as_array(model.ops, Y))
     take_over_dims(model, layer)

@@ -78,4 +78,4 @@ def _example(model: Model[Any, Any], X: Any) -> Any:
         return None
     if isinstance(X, Padded):
         return _rows(X.data)
-    return X.data if isinstance(X, Ragged) else as_array(model.ops, X, model.attrs["pad"])
+    return X.data if isinstance(X, Ragged) else as_array(model.ops, X)

@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from ..model import Model
 from ..types import ListXd
 from ._checks import check_gradient_kind, check_layers
-from ._sequences import lengths_of
+from ._sequences import joined, lengths_of
 from ._typing import ArrT
 
 A = TypeVar("A", default=Any)
@@ -47,5 +47,5 @@ def forward(
 def init(model: Model[Any, Any], X: Sequence[Sequence[Any]] | None = None, Y: ListXd | None = None) -> None:
     """Initialize the layer with the items of the examples."""
     model.layers[0].initialize(
-        X=None if X is None else list(chained.from_iterable(X)), Y=None if Y is None else model.ops.flatten(Y)
+        X=None if X is None else list(chained.from_iterable(X)), Y=None if Y is None else joined(model.ops, Y)
     )

@@ -54,13 +54,14 @@ def _to_padded(model: Model[Any, Any], X: Any) -> Padded:
         return ops.list2padded(sequences)
     if _is_parts(X):
         return Padded(*X)
-    if is_xp_array(X) and X.ndim == 3:
+    if is_xp_array(X) and X.ndim > 1:
+        # The layer inside may take other than three axes: torch's LSTM takes (steps, width), one sequence.
         steps, sequences = X.shape[:2]
         return Padded(
             X,
             ops.asarray1i(np.full(steps, sequences).tolist()),
             ops.asarray1i(np.full(sequences, steps).tolist()),
-            ops.asarray1i(list(range(sequences))),
+            ops.xp.arange(sequences),
         )
     raise wrong_type(model, "a Padded, Ragged, list of arrays (n, width), or array (steps, sequences, width)", X)
 
