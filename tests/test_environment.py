@@ -74,7 +74,7 @@ def test_a_folder(monkeypatch):
     ],
 )
 def test_each_variable_is_read_so(variable, value, shown):
-    code = "from thinc_nb import api; from thinc_nb.fusion._plan import is_on; print(api.Model and is_on())"
+    code = "from thinc_nb import api; from thinc_nb._model.plan import is_on; print(api.Model and is_on())"
     env = {**os.environ, variable: value}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert (done.stdout or done.stderr.splitlines()[-1]).strip().removeprefix("ValueError: ").startswith(shown)
@@ -90,8 +90,8 @@ def test_the_operations_of_a_gpu_read_theirs(monkeypatch):
 
 
 def test_switches_are_not_strings():
+    from thinc_nb._model.plan import is_on
     from thinc_nb.api import contracts, fusion, set_contracts
-    from thinc_nb.fusion._plan import is_on
 
     before = is_on()
     with pytest.raises(TypeError, match="fusion is switched by True or False, got 'off'"):

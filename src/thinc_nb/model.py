@@ -28,7 +28,7 @@ from .util import DATA_VALIDATION, validate_fwd_input_output
 if TYPE_CHECKING:
     from contextlib import _GeneratorContextManager  # a context manager that can also decorate a function
 
-    from .fusion._plan import Plan
+    from ._model.plan import Plan
     from .optimizers import Optimizer
     from .shims.shim import Shim
     from .types import ArrayXd, FloatsXd, Padded, Ragged

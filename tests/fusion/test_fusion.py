@@ -6,6 +6,7 @@ import gc
 import pickle
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,9 +15,9 @@ import pytest
 
 from fused_models import ACTIVATIONS, WIDTH, Net, X, assert_alike, gradient_of, initialized
 from thinc_nb import layers
-from thinc_nb.api import NumpyOps, Ragged, contracts
+from thinc_nb._model.plan import is_on
+from thinc_nb.api import Model, NumpyOps, Ragged, contracts
 from thinc_nb.fusion import fusion, hash_embeds
-from thinc_nb.fusion._plan import is_on
 
 pytestmark = [pytest.mark.without_contracts, pytest.mark.usefixtures("fusion_on", "pairs_everywhere")]
 MANY = np.random.default_rng(1).standard_normal((131, WIDTH), dtype="float32")
@@ -326,3 +327,16 @@ def test_a_model_that_ran_is_gone_with_its_last_reference(name: str) -> None:
         assert [node() for node in gone] == [None] * len(gone)
     finally:
         gc.enable()
+
+
+def test_a_forward_function_may_be_an_object_without_a_hash() -> None:
+    @dataclass
+    class Scaled:
+        factor: float
+
+        def __call__(self, model: Any, X: Any, is_train: bool) -> Any:
+            return X * self.factor, lambda dY: dY * self.factor
+
+    X = np.ones((2, 3), dtype="f")
+    model: Net = layers.chain(Model("scaled", Scaled(2.0)), Model("scaled", Scaled(3.0)))
+    assert model.predict(X).tolist() == (X * 6).tolist()

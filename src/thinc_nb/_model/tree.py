@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     Node = Model[Any, Any]
 
 __all__ = [
+    "callback_through",
     "change_attr_values",
     "check_dropout_rate",
     "copy_tree",
     "deep_copy",
     "infer_dim",
+    "infer_shared_dim",
     "locate",
-    "locate_gradient",
     "move_tree",
     "pair_of",
     "path_to",
@@ -158,6 +159,21 @@ def with_located_gradients(root: Node, result: Any) -> Any:
     return Y, backprop
 
 
+def callback_through(root: Node, callbacks: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """The callback of a node that ran layers one after the other: theirs, from the last to the first."""
+
+    def backprop(dY: Any) -> Any:
+        try:
+            for callback in reversed(callbacks):
+                dY = callback(dY)
+        except Exception as error:
+            locate_gradient(error, root)
+            raise
+        return dY
+
+    return backprop
+
+
 def locate_gradient(error: Exception, root: Node) -> None:
     """As `locate`, of an error that came out of a callback.
 
@@ -198,6 +214,18 @@ def infer_dim(node: Node, name: str, data: object) -> None:
             f"the width of the example, {described(data)}: {fitting_width(width, name)}"
         )
     node.set_dim(name, width)
+
+
+def infer_shared_dim(root: Node, name: str, data: object) -> None:
+    """Set a dimension of a node, and of its layers where it is open, to the width of example data.
+
+    Only those that have the dimension are asked for it: spaCy's layers that take documents have no width of input.
+    """
+    if root.has_dim(name) is not False:
+        infer_dim(root, name, data)
+    for layer in root.layers:
+        if layer.has_dim(name) is None:
+            infer_dim(layer, name, data)
 
 
 def remove_node(root: Node, node: Node) -> None:

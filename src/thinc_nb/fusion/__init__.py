@@ -1,9 +1,9 @@
 """Running adjacent layers as one, where a fused form of them is known.
 
 Trees, names and bytes are what they are without it: when a chain, a residual layer or a concatenation runs, its layers
-are matched against the forms in `FORMS`, and what matches runs as one. The plan is kept until the tree, a forward
-function or the operations of a node change. Each form is one file: what it matches, when it declines, what it computes.
-Results are those of the layers one by one within rounding, and dropout draws the same elements.
+are matched against the forms in `_forms`, and what matches runs as one. The plan (`_model.plan`) is kept until the
+tree, a forward function or the operations of a node change. Each form is one file: what it matches, when it declines,
+what it computes. Results are those of the layers one by one within rounding, and dropout draws the same elements.
 
 A form never raises an error of its own: of what it does not expect it declines to run, and the layers run one by one,
 with their own errors. Nothing runs fused while run-time contracts are on, which look between the layers, nor where a
@@ -12,9 +12,9 @@ node is of a subclass that calls its forward function in its own way.
 
 from __future__ import annotations
 
-from .._environment import require_switch, switch
+from .._environment import require_switch
+from .._model.plan import is_on, set_on
 from ._explain import explain
-from ._plan import is_on, set_on
 
 __all__ = ["explain", "fusion"]
 
@@ -35,7 +35,3 @@ class fusion:  # noqa: N801  # a function that is also a context manager
 
     def __exit__(self, *error: object) -> None:
         set_on(self._before)
-
-
-if not switch("THINC_NB_FUSION", default=True):
-    set_on(False)

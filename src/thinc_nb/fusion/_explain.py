@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._model.plan import Plan, is_on
 from ..kernels import KERNELS
-from ._plan import Plan, is_on
 
 if TYPE_CHECKING:
-    from ._plan import Node
+    from .._model.plan import Node
 
 
 def explain(model: Node) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from .._model.parameters import GradientState
 
 if TYPE_CHECKING:
-    from ._plan import Node
+    from .._model.plan import Node
 
 
 def arrays_of(node: Node, names: Sequence[str], dtype: Any = None) -> tuple[Any, ...] | None:

@@ -10,7 +10,7 @@ from ..kernels import maxout_norm, pairs
 from ._gradients import add_product, add_written
 
 if TYPE_CHECKING:
-    from ._plan import Node
+    from .._model.plan import Node
 
 MIN_ROWS = 48
 """From which two rows at a time take less time, the weights' rearrangement included (measured at a width of 96)."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._model.plan import Result
 from ..errors import LengthsError
 from ..kernels import attention as kernels
 from ..layers._checks import check_gradient
@@ -19,10 +20,9 @@ from ..layers.reduce_mean import forward as reduce_mean
 from ..layers.reduce_sum import forward as reduce_sum
 from ..types import Ragged
 from ._gradients import Weights, is_ready
-from ._plan import Result
 
 if TYPE_CHECKING:
-    from ._plan import Node
+    from .._model.plan import Node
 
 
 class AttentionPool:

@@ -7,10 +7,12 @@ gradient. Of all, the gradient of W is written where it belongs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._model.plan import Result
 from ..kernels import dense as kernels
 from ..layers._checks import check_gradient
 from ..layers.clipped_linear import forward as clipped_linear
@@ -25,10 +27,9 @@ from ..layers.sigmoid import forward as sigmoid
 from ..layers.softmax import forward as softmax
 from ..layers.swish import forward as swish
 from ._gradients import Weights, add_product, is_ready
-from ._plan import Result
 
 if TYPE_CHECKING:
-    from ._plan import Node
+    from .._model.plan import Node
 
 
 MIN_SUMMED = 1 << 12
@@ -187,5 +188,6 @@ def match(nodes: Sequence[Node], at: int) -> Dense | None:
         return DenseSoftmax(node, ("bias_softmax",))
     if node._func is linear:
         return DenseLinear(node, ())
-    found = ACTIVATIONS.get(node._func)
+    # Other objects that are called may have no hash.
+    found = ACTIVATIONS.get(node._func) if isinstance(node._func, FunctionType) else None
     return None if found is None else DenseActivated(node, *found)

@@ -12,16 +12,16 @@ from weakref import ref
 
 import numpy as np
 
+from .._model.plan import Result, flattened
 from ..kernels import _threads, hashed as kernels
 from ..layers._checks import fitted_gradient
 from ..layers.array_getitem import forward as getitem
 from ..layers.concatenate import forward as concatenate
 from ..layers.hashembed import forward as hashembed
 from ._gradients import Weights, is_ready
-from ._plan import Result, flattened
 
 if TYPE_CHECKING:
-    from ._plan import Node
+    from .._model.plan import Node
 
 
 ROWS = np.dtype("int32")

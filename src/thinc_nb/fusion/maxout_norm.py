@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._model.plan import Result, flattened
 from ..backends.random import _threshold_and_scale
 from ..kernels import maxout_norm as kernels
 from ..layers._checks import check_gradient
@@ -20,11 +21,10 @@ from ..layers.layernorm import forward as layernorm
 from ..layers.maxout import forward as maxout
 from ..layers.residual import forward as residual_layer
 from ._gradients import Weights, is_ready
-from ._plan import Result, flattened
 from ._windows import product_of
 
 if TYPE_CHECKING:
-    from ._plan import Node
+    from .._model.plan import Node
 
 KEEP_ALL = (np.uint32(0), np.uint32(0), 1.0)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._model.plan import Result
 from ..backends.recurrent import Steps
 from ..layers._checks import check_gradient_kind
 from ..layers._sequences import lengths_of
@@ -22,10 +23,9 @@ from ..layers.lstm import forward as lstm, run_rows
 from ..layers.with_array import forward as with_array
 from ..layers.with_padded import forward as with_padded
 from ..types import Ragged
-from ._plan import Result
 
 if TYPE_CHECKING:
-    from ._plan import Node
+    from .._model.plan import Node
 
 
 class OneArray:

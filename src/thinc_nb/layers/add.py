@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import TypeVar
 
-from .._model.tree import infer_dim
+from .._model.tree import infer_shared_dim
 from ..model import Model
 from ._checks import check_layers
 from ._sums import added
@@ -55,16 +55,9 @@ def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callab
 def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     """Initialize each layer with the examples."""
     if X is not None:
-        if model.has_dim("nI") is not False:
-            infer_dim(model, "nI", X)
-        for layer in model.layers:
-            if layer.has_dim("nI") is None:
-                infer_dim(layer, "nI", X)
+        infer_shared_dim(model, "nI", X)
     if Y is not None:
-        infer_dim(model, "nO", Y)
-        for layer in model.layers:
-            if layer.has_dim("nO") is None:
-                infer_dim(layer, "nO", Y)
+        infer_shared_dim(model, "nO", Y)
     for layer in model.layers:
         layer.initialize(X=X, Y=Y)
     if model.has_dim("nO") is None:

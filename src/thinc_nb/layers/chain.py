@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from typing_extensions import TypeVar
 
-from .._model.tree import locate_gradient
-from ..fusion._plan import chain_plan
+from .._model.plan import chain_plan, runs_in_a_row
+from .._model.tree import callback_through
 from ..model import Model
 from ..util import get_width
 from ._checks import check_layers
@@ -79,6 +79,7 @@ def chain_no_types(*layer: Model[Any, Any]) -> Model[Any, Any]:
     return Model(">>".join(node.name for node in layer), forward, init=init, dims=dims, layers=layer)
 
 
+@runs_in_a_row
 def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """Each layer on the output of the one before; adjacent layers as one where a fused form of them is known."""
     plan = chain_plan(model)
@@ -88,17 +89,7 @@ def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callab
     for layer in model.layers:
         X, callback = layer(X, is_train=is_train)
         callbacks.append(callback)
-
-    def backprop(dY: Any) -> Any:
-        try:
-            for callback in reversed(callbacks):
-                dY = callback(dY)
-        except Exception as error:
-            locate_gradient(error, model)
-            raise
-        return dY
-
-    return X, backprop
+    return X, callback_through(model, callbacks)
 
 
 def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:

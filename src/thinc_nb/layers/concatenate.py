@@ -11,10 +11,10 @@ from typing_extensions import TypeVar
 
 from .._arrays import is_xp_array
 from .._described import described
-from .._model.tree import infer_dim
+from .._model.plan import run_as_one
+from .._model.tree import infer_shared_dim
 from ..backends import Ops
 from ..errors import InputError
-from ..fusion._plan import run_as_one
 from ..model import Model
 from ..types import Array2d, Ragged
 from ._checks import check_gradient_kind, check_layers, fitted_gradient, gradients_of_parts
@@ -128,12 +128,7 @@ def _noop(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable
 def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     """Initialize each layer with the examples; nO is the sum of the layers' widths."""
     if X is not None:
-        # Only layers that have a width of input are asked for it: spaCy's take documents, which have none.
-        if model.has_dim("nI") is not False:
-            infer_dim(model, "nI", X)
-        for layer in model.layers:
-            if layer.has_dim("nI") is None:
-                infer_dim(layer, "nI", X)
+        infer_shared_dim(model, "nI", X)
     if all(layer.has_dim("nO") for layer in model.layers):
         Y = None
     for layer in model.layers:

@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import TypeVar
 
-from ..fusion._plan import run_as_one
+from .._model.plan import run_as_one
 from ..model import Model
 from ..types import NI, NO
 from ._checks import check_layers

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from .._model.tree import locate_gradient
+from .._environment import switch
 from ..backends import NumpyOps
+from .tree import callback_through
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 Result: TypeAlias = "tuple[Any, Callable[[Any], Any]]"
 
-_on = True
+_on = switch("THINC_NB_FUSION", default=True)
+# By id: a forward function may be an object that has no hash.
+_chains: dict[int, Callable[..., Any]] = {}
 
 
 def is_on() -> bool:
@@ -64,10 +67,18 @@ Form: TypeAlias = "Callable[[Sequence[Node], int], Step | None]"
 @cache
 def forms() -> tuple[Form, ...]:
     """The fused forms, those that cover more first."""
-    # Imported here: forms know the layers, and layers know plans.
-    from . import attention, dense, hash_embeds, maxout_norm, sequences
+    from ..fusion._forms import FORMS
 
-    return (maxout_norm.match, hash_embeds.match, sequences.match, attention.match, dense.match)
+    return FORMS
+
+
+ForwardT = TypeVar("ForwardT", bound="Callable[..., Any]")
+
+
+def runs_in_a_row(forward: ForwardT) -> ForwardT:
+    """Mark a forward function that runs the layers of its node one after the other, so that a plan may look inside."""
+    _chains[id(forward)] = forward
+    return forward
 
 
 class Plan:
@@ -123,16 +134,7 @@ class Plan:
                 X, callback = type(node).__call__(node, X, is_train)
                 callbacks.append(callback)
 
-        def backprop(dY: Any) -> Any:
-            try:
-                for callback in reversed(callbacks):
-                    dY = callback(dY)
-            except Exception as error:
-                locate_gradient(error, root)
-                raise
-            return dY
-
-        return X, backprop
+        return X, callback_through(root, callbacks)
 
     def run_whole(self, X: Any, is_train: bool) -> Result | None:
         """The one step of a node that is matched by itself; None if it is to run as it always does."""
@@ -167,9 +169,7 @@ def run_as_one(model: Node, X: Any, is_train: bool) -> Result | None:
 
 def flattened(node: Node, watched: list[Node]) -> list[Node]:
     """The nodes that run one after the other where this one stands. Chains that were taken apart go to `watched`."""
-    from ..layers.chain import forward
-
-    if node._func is not forward or not _is_plain(node):
+    if id(node._func) not in _chains or not _is_plain(node):
         return [node]
     watched.append(node)
     return [item for layer in node.layers for item in flattened(layer, watched)]
