@@ -44,6 +44,41 @@ def test_softmax_in_place_writes_into_what_it_was_given(rng):
         np.testing.assert_allclose(x, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [1, 3, 16, 50, 96, 300, 1500])
+def test_softmax_has_the_same_bits_in_place(rng, width, dtype):
+    x = rng.standard_normal((37, width)).astype(dtype)
+    expected = ops.softmax(x)
+    for start in (0, 1, 5):
+        room = np.full(x.size + 20, 7, dtype)
+        given = room[start : start + x.size].reshape(x.shape)
+        given[:] = x
+        assert ops.softmax(given, inplace=True) is given
+        np.testing.assert_array_equal(given, expected)
+        assert (room == 7).sum() == 20
+
+
+def test_softmax_in_place_refuses_what_is_read_only(rng):
+    x = rng.standard_normal((3, 4)).astype("f")
+    x.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        ops.softmax(x, inplace=True)
+
+
+def test_gradients_take_arguments_that_overlap(rng):
+    room = rng.standard_normal(401).astype("f")
+    for shift in (0, 1):
+        y, dy = room[:400].reshape(20, 20), room[shift : 400 + shift].reshape(20, 20)
+        np.testing.assert_array_equal(ops.backprop_softmax(y, dy), ops.backprop_softmax(y.copy(), dy.copy()))
+        ones = np.ones(20, "f")
+        for result, apart in zip(
+            ops.backprop_layer_norm(dy, y, ones, ones, ones),
+            ops.backprop_layer_norm(dy.copy(), y.copy(), ones, ones, ones),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(result, apart)
+
+
 def test_softmax_of_a_row_with_nan_or_inf_is_nan_and_leaves_the_others_alone():
     x = np.array([[1, np.nan, 2], [np.inf, 0, 1], [-np.inf, 0, 0], [1, 1, 1]], dtype="f")
     y = ops.softmax(x)

@@ -20,7 +20,7 @@ class NormalisationOps(OpsBase):
             check_overwritable("softmax", x)
         rows, given = self._rows_of("softmax: x", x, axis)
         out = rows if inplace else self._empty(rows.shape, rows.dtype)
-        softmax_kernels.softmax(out, out.reshape(-1), rows, 1.0 / temperature)
+        softmax_kernels.softmax.run(out, out.ravel(), rows, 1.0 / temperature)
         result: FloatsXdT = self._back(out, given, axis)
         if inplace:
             self._given(x, result)
@@ -36,7 +36,7 @@ class NormalisationOps(OpsBase):
             raise ValueError(f"backprop_softmax: Y and dY must have one shape, got {described(Y)} and {described(dY)}")
         y, dy = self._same_dtype(y, dy)
         dx = self._empty(y.shape, y.dtype)
-        softmax_kernels.backprop_softmax(dx, dy, y, 1.0 / temperature)
+        softmax_kernels.backprop_softmax.run(dx, dy, y, 1.0 / temperature)
         result: FloatsXdT = self._back(dx, given, axis)
         return result
 
@@ -82,6 +82,9 @@ class NormalisationOps(OpsBase):
     def _rows_of(self, what: str, X: Any, axis: int) -> tuple[Any, tuple[int, ...]]:
         """X as a matrix with the axis last, and the shape it has with the axis last."""
         X = self._reals(what, X)
+        shape = X.shape
+        if axis == -1 and len(shape) == 2:
+            return X, shape
         if not -X.ndim <= axis < X.ndim:
             raise ValueError(f"{what} has no axis {axis}, got {described(X)}")
         if axis not in (-1, X.ndim - 1):
@@ -89,6 +92,8 @@ class NormalisationOps(OpsBase):
         return X.reshape(math.prod(X.shape[:-1]), X.shape[-1]), X.shape
 
     def _back(self, rows: Any, shape: tuple[int, ...], axis: int) -> Any:
+        if rows.shape == shape and axis == -1:
+            return rows
         X = rows.reshape(shape)
         return X if axis in (-1, X.ndim - 1) else self.xp.ascontiguousarray(self.xp.moveaxis(X, -1, axis))
 

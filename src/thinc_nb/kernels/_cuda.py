@@ -154,6 +154,10 @@ def _prefetch(a: Any) -> None:
     """Nothing: other warps work while one waits for memory."""
 
 
+def _apart() -> None:
+    """Nothing: here loops have no vectors."""
+
+
 ALL_LANES = 0xFFFFFFFF
 
 
@@ -242,6 +246,16 @@ def _sums_of_products(a: Any, b: Any, c: Any, center: Real) -> tuple[Real, Real]
     return sum_lanes(total), sum_lanes(about)
 
 
+def _add_rows(total: Any, x: Any, first: int, end: int) -> None:
+    rest = first + (end - first) // 4 * 4
+    for r in range(first, rest, 4):
+        for j in range(cuda.threadIdx.x, total.shape[0], cuda.blockDim.x):
+            total[j] += (x[r, j] + x[r + 1, j]) + (x[r + 2, j] + x[r + 3, j])
+    for r in range(rest, end):
+        for j in range(cuda.threadIdx.x, total.shape[0], cuda.blockDim.x):
+            total[j] += x[r, j]
+
+
 def _multiply_pairs(out: Any, t: Any, strips: Any, first: Any, end: Any) -> None:
     width, outs, size = t.shape[1] // 4, out.shape[1] // 2, strips.shape[2]
     for i in range(out.shape[0]):
@@ -285,6 +299,7 @@ def _weigh_pairs(out: Any, table: Any, bias: Any, one: Any, other: Any, weights:
 
 
 BOUND: dict[str, Callable[..., Any]] = {
+    "add_rows": _add_rows,
     "sum_of": _sum_of,
     "sum_of_squares": _sum_of_squares,
     "sums_of_products": _sums_of_products,
@@ -313,6 +328,7 @@ COMMON: dict[str, Callable[..., Any]] = {
     "flush_tiny": _flush_tiny,
     "restore_tiny": _restore_tiny,
     "prefetch": _prefetch,
+    "apart": _apart,
 }
 
 if SIMULATED:

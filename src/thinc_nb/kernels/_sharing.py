@@ -1,4 +1,4 @@
-"""How a compiled loop gives parts of its work away: the code that is made for each kernel, inside of its loop.
+"""How a compiled loop does its work in parts, or gives parts away: the code that is made for each kernel, in its loop.
 
 The loop's arguments are put down in the memory of the thread that was called, and a small function beside the loop, the
 task, finds them there, in whatever thread, and calls the loop for a part of the items: `_board` has the rest.
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ._compile import Kernel
 
 ir: Any = import_module("llvmlite.ir")
+BYTES_OF_LINE = 64
+WORTH_A_LINE = 1 << 12
+"""Items: fewer are done before it matters where lines of the cache begin."""
 MULTIPLICATIONS = 8
 """Multiplications of a product that take as long as an element of other work."""
 
@@ -79,13 +82,7 @@ def make_share(kernel: Kernel[...], step: int) -> Any:
         passed = inside.load(inside.inttoptr(address, kind))
         items, arguments = inside.extract_value(passed, 0), inside.extract_value(passed, 1)
         if kernel.by_item:
-            for place, argtype in enumerate(args):
-                value = inside.extract_value(arguments, place)
-                if isinstance(argtype, types.Array):
-                    value = _part(context, inside, argtype, value, items, start, stop)
-                elif place == kernel.counter:
-                    value = inside.add(value, inside.trunc(start, value.type))
-                arguments = inside.insert_value(arguments, value, place)
+            arguments = _parts(kernel, context, inside, args, arguments, items, start, stop)
             start, stop = ir.Constant(WORD, 0), inside.sub(stop, start)
         argtypes = (types.int64, types.int64, args)
         context.call_conv.call_function(
@@ -95,6 +92,59 @@ def make_share(kernel: Kernel[...], step: int) -> Any:
         return function
 
     return share
+
+
+def make_part_from(kernel: Kernel[...]) -> Any:
+    """``part_from(first, stop, args)``: the arguments for the items from the first to before `stop`, where they end."""
+
+    @intrinsic
+    def part_from(typing_context: Any, first: Any, stop: Any, args: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            first, stop, arguments = values
+            return _parts(kernel, context, builder, args, arguments, stop, first, stop)
+
+        return args(types.int64, types.int64, args), generate
+
+    return part_from
+
+
+@intrinsic
+def until_line_of_first(typing_context: Any, stop: Any, args: Any) -> Any:
+    """``until_line(stop, args)``: before which item the first array comes to a line of the cache.
+
+    `stop`, the number of items, if it begins with a line or is soon done with.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        stop, arguments = values
+        array = context.make_array(args[0])(context, builder, builder.extract_value(arguments, 0))
+        beyond = builder.neg(builder.ptrtoint(array.data, WORD))
+        missing = builder.and_(beyond, ir.Constant(WORD, BYTES_OF_LINE - 1))
+        # An item may be longer than what is missing: then lines do not matter. Nothing is divided by no bytes.
+        size = builder.mul(array.nitems, array.itemsize)
+        size = builder.select(cgutils.is_null(builder, size), ir.Constant(WORD, 1), size)
+        items = builder.sdiv(builder.mul(missing, stop), size)
+        splits = builder.and_(
+            builder.icmp_signed(">=", stop, ir.Constant(WORD, WORTH_A_LINE)),
+            builder.icmp_signed(">", items, ir.Constant(WORD, 0)),
+        )
+        return builder.select(splits, items, stop)
+
+    return types.int64(types.int64, args), generate
+
+
+def _parts(
+    kernel: Kernel[...], context: Any, builder: Any, args: Any, arguments: Any, items: Any, start: Any, stop: Any
+) -> Any:
+    """The arguments for some of the items."""
+    for place, argtype in enumerate(args):
+        value = builder.extract_value(arguments, place)
+        if isinstance(argtype, types.Array):
+            value = _part(context, builder, argtype, value, items, start, stop)
+        elif place == kernel.counter:
+            value = builder.add(value, builder.trunc(start, value.type))
+        arguments = builder.insert_value(arguments, value, place)
+    return arguments
 
 
 def _word(builder: Any, board: Any, place: int) -> Any:

@@ -14,11 +14,13 @@ from typing import Any, TypeAlias
 from numba import types
 from numba.extending import intrinsic
 
-from ._tiles import Emitter
+from ._tiles import VECTOR_BYTES, Emitter
 
 ir: Any = import_module("llvmlite.ir")
 GROUP = 4
 """Vectors that are added up beside each other: an addition takes three or four cycles, and others begin meanwhile."""
+ROWS, STRIPS = 4, (8, 4, 2, 1)
+"""Rows that `add_rows` adds up before it adds them to the sum, and vectors of columns that it does so for at once."""
 Terms: TypeAlias = Callable[[list[Any], list[Any]], list[Any]]
 """``totals = terms(vectors, totals)``: a vector of each array, added to each of the sums."""
 
@@ -100,7 +102,59 @@ def sums_of_products(typing_context: Any, a: Any, b: Any, c: Any, center: Any) -
     return types.UniTuple(a.dtype, 2)(a, b, c, a.dtype), generate
 
 
+@intrinsic
+def add_rows(typing_context: Any, total: Any, x: Any, first: Any, end: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emitter(context, builder, total.dtype)
+        row, rows = emit.arrays([total, x], args[:2])
+        first, end = args[2:]
+        [width], [stride, _] = emit.shape(row), emit.strides(rows)
+        fours = builder.add(first, builder.and_(builder.sub(end, first), emit.integer(-ROWS)))
+
+        def strip(count: int, mask: Any = None) -> Callable[[Any, list[Any]], list[Any]]:
+            """Some vectors of columns, whose sums stay in registers while rows go by."""
+
+            def added(c: Any, nothing: list[Any]) -> list[Any]:
+                at = builder.mul(c, emit.integer(emit.bytes))
+
+                def line(start: Any) -> list[Any]:
+                    return [builder.gep(start, [builder.add(at, emit.integer(i * VECTOR_BYTES))]) for i in range(count)]
+
+                def of_row(r: Any) -> list[Any]:
+                    return [emit.load(place, mask) for place in line(emit.further(emit.start(rows), stride, r))]
+
+                def of_four(r: Any, totals: list[Any]) -> list[Any]:
+                    parts = [of_row(builder.add(r, emit.integer(i))) for i in range(ROWS)]
+                    return [
+                        builder.fadd(sum_before, builder.fadd(builder.fadd(a, b), builder.fadd(c, d)))
+                        for sum_before, a, b, c, d in zip(totals, *parts, strict=True)
+                    ]
+
+                def of_one(r: Any, totals: list[Any]) -> list[Any]:
+                    return [builder.fadd(a, b) for a, b in zip(totals, of_row(r), strict=True)]
+
+                places = line(emit.start(row))
+                totals = emit.loop(first, fours, ROWS, [emit.load(place, mask) for place in places], of_four)
+                totals = emit.loop(fours, end, 1, totals, of_one)
+                for place, value in zip(places, totals, strict=True):
+                    emit.store(value, place, mask)
+                return []
+
+            return added
+
+        done = emit.integer(0)
+        for count in STRIPS:
+            until = builder.and_(width, emit.integer(-emit.lanes * count))
+            emit.loop(done, until, emit.lanes * count, [], strip(count))
+            done = until
+        emit.loop(done, width, emit.lanes, [], strip(1, emit.first_lanes(builder.sub(width, done))))
+        return context.get_dummy_value()
+
+    return types.void(total, x, first, end), generate
+
+
 SUMS: dict[str, Any] = {
+    "add_rows": add_rows,
     "sum_of": sum_of,
     "sum_of_squares": sum_of_squares,
     "sums_of_products": sums_of_products,

@@ -154,6 +154,15 @@ def sync_lanes() -> None:
 
 
 @Word
+def apart() -> None:
+    """Say that arrays have nothing in common, or are one and the same and each element is read before it is written.
+
+    A loop within a row is then compiled with vectors alone. Else it asks whether arrays overlap, and takes one without
+    vectors if they do: softmax in place took half as long again.
+    """
+
+
+@Word
 def prefetch(a: Any) -> None:
     """Have a row brought into the cache that will be read soon: its first line, on which the processor goes on."""
 
@@ -170,6 +179,11 @@ def sum_of(a: Any) -> Real:
 @Word
 def sum_of_squares(a: Any, center: Real) -> Real:
     """The sum of (a - center)²."""
+
+
+@Word
+def add_rows(total: Any, x: Any, first: int, end: int) -> None:
+    """Add the rows of x from `first` to before `end` to a row, four of them at a time."""
 
 
 @Word

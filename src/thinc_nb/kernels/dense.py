@@ -6,6 +6,7 @@ from ._compile import blockwise
 from ._words import (
     Reals1d,
     Reals2d,
+    apart,
     exp,
     from_order_key,
     lane,
@@ -69,9 +70,11 @@ def backprop_bias_relu(
 # exp over 16 rows at once, as in softmax.py.
 @blockwise(cpu=16, cuda=1)
 def bias_softmax(block: int, start: int, stop: int, z: Reals2d, z_flat: Reals1d, bias: Reals1d) -> None:
+    """z_flat is the memory of z, which says how many rows there are and is not looked at."""
+    apart()
     width = z.shape[1]
     for r in range(start, stop):
-        row = z[r]
+        row = z_flat[r * width : (r + 1) * width]
         for j in range(lane(), width, lanes()):
             row[j] += bias[j]
         best = lowest_key()
@@ -86,7 +89,7 @@ def bias_softmax(block: int, start: int, stop: int, z: Reals2d, z_flat: Reals1d,
         rows[k] = exp(rows[k])
     sync_lanes()
     for r in range(start, stop):
-        row = z[r]
+        row = z_flat[r * width : (r + 1) * width]
         total = ZERO
         for j in range(lane(), width, lanes()):
             total += row[j]

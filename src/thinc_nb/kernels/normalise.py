@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._compile import blockwise, rowwise
-from ._words import Reals1d, Reals2d, lane, lanes, real, sqrt, sum_of, sum_of_squares, sums_of_products
+from ._words import Reals1d, Reals2d, apart, lane, lanes, real, sqrt, sum_of, sum_of_squares, sums_of_products
 
 ZERO, ONE = 0.0, 1.0
 EPSILON = 1e-8
@@ -11,6 +11,7 @@ EPSILON = 1e-8
 
 @rowwise
 def layer_norm(r: int, out: Reals2d, x: Reals2d, gain: Reals1d, bias: Reals1d, mean: Reals1d, rstd: Reals1d) -> None:
+    apart()
     row, y = x[r], out[r]
     width = row.shape[0]
     share = ONE / real(width)
@@ -38,6 +39,7 @@ def backprop_layer_norm(
     d_gain: Reals2d,
     d_bias: Reals2d,
 ) -> None:
+    apart()
     width = x.shape[1]
     share = ONE / real(width)
     block_gain = d_gain[block]

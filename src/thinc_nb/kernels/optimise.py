@@ -8,6 +8,7 @@ from ._words import (
     Int64s2d,
     Reals1d,
     Reals2d,
+    apart,
     flush_tiny,
     lane,
     lanes,
@@ -74,6 +75,7 @@ def chunk_adam(
     mom2: Reals1d,
 ) -> None:
     """Clipping (by grad_scale), Adam, weight decay and zeroing, in one pass. Tiny numbers become 0 (see _tiny.py)."""
+    apart()
     rate = rates[parameter[r]]
     beta1, rest1, beta2, rest2, eps = rate[0], rate[1], rate[2], rate[3], rate[4]
     learn_rate, grad_scale, weight_decay, root = rate[5], rate[6], rate[7], rate[9]
@@ -109,6 +111,7 @@ def chunk_adam_with_average(
     average: Reals1d,
 ) -> None:
     """The same, and the moving average of the weights."""
+    apart()
     rate = rates[parameter[r]]
     beta1, rest1, beta2, rest2, eps = rate[0], rate[1], rate[2], rate[3], rate[4]
     learn_rate, grad_scale, weight_decay, share, root = rate[5], rate[6], rate[7], rate[8], rate[9]
@@ -144,6 +147,7 @@ def chunk_sgd(
     gradient: Reals1d,
 ) -> None:
     """Clipping (by grad_scale), a step down the gradient, weight decay and zeroing, in one pass."""
+    apart()
     rate = rates[parameter[r]]
     step, weight_decay = rate[5] * rate[6], rate[7]
     w = weights[bounds[r, 0] : bounds[r, 1]]
@@ -165,6 +169,7 @@ def chunk_sgd_with_average(
     average: Reals1d,
 ) -> None:
     """The same, and the moving average of the weights."""
+    apart()
     rate = rates[parameter[r]]
     step, weight_decay, share = rate[5] * rate[6], rate[7], rate[8]
     w = weights[bounds[r, 0] : bounds[r, 1]]

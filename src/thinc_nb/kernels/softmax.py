@@ -6,6 +6,7 @@ from ._compile import blockwise, rowwise
 from ._words import (
     Reals1d,
     Reals2d,
+    apart,
     exp,
     from_order_key,
     lane,
@@ -27,37 +28,43 @@ AT_ONCE = 1200
 def softmax(
     block: int, start: int, stop: int, out: Reals2d, out_flat: Reals1d, x: Reals2d, inverse_temperature: float
 ) -> None:
+    """out_flat is the memory of out, which says how many rows there are and is not looked at. x may be out."""
+    apart()
     width = x.shape[1]
     step = max(AT_ONCE // max(width, 1), 1)
     for first in range(start, stop, step):
         end = min(first + step, stop)
         for r in range(first, end):
+            given, row = x[r], out_flat[r * width : (r + 1) * width]
             best = lowest_key()
             for j in range(lane(), width, lanes()):
-                best = max(best, order_key(x[r, j]))
+                best = max(best, order_key(given[j]))
             top = from_order_key(max_lanes(best))
             for j in range(lane(), width, lanes()):
-                out[r, j] = (x[r, j] - top) * inverse_temperature
+                row[j] = (given[j] - top) * inverse_temperature
         sync_lanes()
         rows = out_flat[first * width : end * width]
         for k in range(lane(), rows.shape[0], lanes()):
             rows[k] = exp(rows[k])
         sync_lanes()
         for r in range(first, end):
+            row = out_flat[r * width : (r + 1) * width]
             total = ZERO
             for j in range(lane(), width, lanes()):
-                total += out[r, j]
+                total += row[j]
             scale = ONE / sum_lanes(total)
             for j in range(lane(), width, lanes()):
-                out[r, j] *= scale
+                row[j] *= scale
 
 
 @rowwise
 def backprop_softmax(r: int, dx: Reals2d, dy: Reals2d, y: Reals2d, inverse_temperature: float) -> None:
+    apart()
     width = y.shape[1]
+    row, d, result = y[r], dy[r], dx[r]
     total = ZERO
     for j in range(lane(), width, lanes()):
-        total += y[r, j] * dy[r, j]
+        total += row[j] * d[j]
     total = sum_lanes(total)
     for j in range(lane(), width, lanes()):
-        dx[r, j] = y[r, j] * (dy[r, j] - total) * inverse_temperature
+        result[j] = row[j] * (d[j] - total) * inverse_temperature
