@@ -52,5 +52,12 @@ def test_what_lies_outside_is_refused():
         ops.backprop_maxout(dY, np.array([[0, 3]], dtype="i"), 3)
     with pytest.raises(IndexError, match=r"index -1 at position \(0, 0\)"):
         ops.backprop_maxout(dY, np.array([[-1, 0]], dtype="i"), 3)
+    for pieces in (2, 3, 4, 5):
+        many = np.zeros((100, 90), dtype="i")
+        ops.backprop_maxout(np.ones((100, 90), "f"), many, pieces)
+        for wrong in (-1, pieces, 2**31 - 1, -(2**31)):
+            many[77, 5] = wrong
+            with pytest.raises(IndexError, match=rf"index {wrong} at position \(77, 5\)"):
+                ops.backprop_maxout(np.ones((100, 90), "f"), many, pieces)
     with pytest.raises(ValueError, match="which is int32"):
         ops.backprop_maxout(dY, np.zeros((2, 2), dtype="i"), 3)

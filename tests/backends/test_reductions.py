@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -201,6 +203,20 @@ def test_an_empty_batch_is_reduced_to_one(name):
     assert (result[0] if isinstance(result, tuple) else result).shape == (0, 3)
 
 
+@pytest.mark.parametrize("dtype", ["f", "d", "i", "U3"])
+def test_sequences_without_rows_have_no_first_row_to_fill(dtype):
+    firsts = np.array([[1], [2], [3], [4]]).astype(dtype)
+    for bounds in ([0, 2, 2, 3, 5], [0, 0, 0, 1, 1], [0, 0, 0, 0, 0], [1, 1, 2, 4, 4]):
+        result = ops.backprop_reduce_first(firsts, np.array(bounds, "i"))
+        expected = np.zeros((bounds[-1], 1), dtype)
+        for k, (start, end) in enumerate(itertools.pairwise(bounds)):
+            if end > start:
+                expected[start] = firsts[k]
+        np.testing.assert_array_equal(result, expected)
+    empty = ops.backprop_reduce_first(firsts[:0], np.array([], "i"))
+    assert empty.shape == (0, 1)
+
+
 @pytest.mark.parametrize(("entry", "place"), [(2, (0, 1)), (-1, (0, 1)), (7, (0, 1))])
 def test_a_largest_row_outside_its_sequence_is_refused(entry, place):
     which = np.array([[0, entry], [2, 0]], "i")
@@ -217,6 +233,13 @@ def test_a_largest_row_outside_its_sequence_is_refused(entry, place):
         (lambda d, n: ops.backprop_reduce_max(d, np.zeros((1, 2), "i"), n), r"which is int32 \(1, 2\)"),
         (lambda d, n: ops.backprop_reduce_first(d, n), "starts_ends must have 3 entries"),
         (lambda d, n: ops.backprop_reduce_first(d, np.array([0, 5, 2])), "starts_ends must not .* fall"),
+        (lambda d, n: ops.backprop_reduce_first(d, np.array([0, -1, 2])), "starts_ends must not be negative"),
+        (lambda d, n: ops.backprop_reduce_first(d, np.array([-3, -2, -1])), "starts_ends must not be negative"),
+        (lambda d, n: ops.backprop_reduce_first(d.astype("i"), np.array([0, 5, 2])), "starts_ends must not .* fall"),
+        (lambda d, n: ops.backprop_reduce_last(d, np.array([-2, -1])), "lasts must not be negative"),
+        (lambda d, n: ops.backprop_reduce_last(d, np.array([-1, 4])), "lasts must not be negative"),
+        (lambda d, n: ops.backprop_reduce_last(d.astype("i"), n[::-1]), "lasts must .* rise"),
+        (lambda d, n: ops.backprop_reduce_last(d[:, :0], n[::-1]), "lasts must .* rise"),
         (lambda d, n: ops.backprop_reduce_last(d, n[:1]), "backprop_reduce_last: d_lasts is"),
         (lambda d, n: ops.backprop_reduce_last(d, n[::-1]), "lasts must .* rise"),
         (lambda d, n: ops.backprop_softmax_sequences(d, d[:1], n), "backprop_softmax_sequences: dY is"),

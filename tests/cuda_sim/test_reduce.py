@@ -47,21 +47,26 @@ def test_maxima(rng, dtype):
     X[1, 3] = X[0, 4] = X[5, 5] = np.nan
     offsets = np.array([0, 2, 9], "q")
     maxes, which, *_ = agree(reduce.reduce_max, np.ones((2, 6), dtype), np.ones((2, 6), "i"), X, offsets)
-    agree(reduce.backprop_reduce_max, maxes, np.ones(54, dtype), which, offsets, np.zeros(2, "i"))
+    agree(reduce.backprop_reduce_max, maxes, np.ones(54, dtype), which, offsets, np.zeros(1, "i"))
     which[1, 2], which[1, 3] = 7, -1
-    outside = agree(reduce.backprop_reduce_max, maxes, np.ones(54, dtype), which, offsets, np.zeros(2, "i"))[-1]
-    assert outside.tolist() == [0, 1]
+    outside = agree(reduce.backprop_reduce_max, maxes, np.ones(54, dtype), which, offsets, np.zeros(1, "i"))[-1]
+    assert outside.tolist() == [1]
 
 
 @both
-@pytest.mark.kernels("reduce.spread_rows", "reduce.rising")
+@pytest.mark.kernels("reduce.spread_rows")
 def test_rows_at_places(rng, dtype):
     places = np.array([1, 2, 5], "q")
-    assert agree(reduce.rising, np.zeros((1, 3), "q"), places)[0].tolist() == [[1, 1, 5]]
     values = rng.standard_normal((3, 6)).astype(dtype)
-    spread = agree(reduce.spread_rows, values, np.ones(42, dtype), places)[1].reshape(7, 6)
+    _, spread, _, outside, *_ = agree(reduce.spread_rows, values, np.ones(42, dtype), places, np.zeros(1, "i"), 7)
+    spread = spread.reshape(7, 6)
     np.testing.assert_array_equal(spread[places], values)
     assert not spread[[0, 3, 4, 6]].any()
+    assert outside.tolist() == [0]
+    for wrong in ([1, 2, 7], [-1, 2, 5], [1, 1, 5], [2, 1, 5]):
+        places = np.array(wrong, "q")
+        _, _, _, outside, *_ = agree(reduce.spread_rows, values, np.ones(42, dtype), places, np.zeros(1, "i"), 7)
+        assert outside.tolist() == [1]
 
 
 @both

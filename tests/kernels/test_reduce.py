@@ -35,13 +35,44 @@ def test_the_gradient_of_a_maximum_goes_to_its_row_alone(X):
     maxes, which = np.zeros((2, 5), "f"), np.zeros((2, 5), "i")
     reduce.reduce_max(maxes, which, X, offsets)
     dX = np.full((7, 5), 9, "f")
-    outside = np.zeros(2, "i")
+    outside = np.zeros(1, "i")
     reduce.backprop_reduce_max(maxes, dX.reshape(-1), which, offsets, outside)
     assert not outside.any()
     for start, end, best in ((1, 3, maxes[0]), (3, 6, maxes[1])):
         np.testing.assert_array_equal(best, X[start:end].max(axis=0))
         np.testing.assert_array_equal(dX[start:end], np.where(X[start:end] == best, best, 0))
     assert (dX[[0, 6]] == 9).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 4, 7, 8, 41])
+def test_sums_of_rows_are_those_of_float64_and_end_with_the_row(rng, rows, dtype):
+    for width in (*range(40), 64, 95, 96, 97, 127, 128, 129, 191, 255, 256, 300):
+        room, out = np.full((rows + 2) * width + 64, np.nan, dtype), np.full(3 * width + 64, 7, dtype)
+        X = room[: rows * width].reshape(rows, width)
+        X[:] = rng.standard_normal(X.shape)
+        reduce.reduce_sum(out[:width].reshape(1, width), X, np.array([0, rows]), 0)
+        expected, eps = X.astype("d").sum(axis=0), np.finfo(dtype).eps
+        bound = (2 + rows / 4) * eps * np.abs(X).sum(axis=0)
+        assert (np.abs(out[:width] - expected) <= bound).all(), width
+        assert (out[width:] == 7).all(), width
+
+
+def test_rows_are_spread_to_places_that_rise_and_never_beyond_them(rng):
+    values, rows = rng.standard_normal((3, 4)).astype("f"), 9
+    for places in ([0, 1, 2], [1, 4, 7], [2, 5, 8], [0, 0, 1], [3, 2, 4], [-1, 0, 1], [4, -2, 5], [0, 1, 9], [0, 9, 3]):
+        for far in (0, 2**62, -(2**62)):
+            room = np.full((rows + 2, 4), 7, "f")
+            at, outside = np.array(places, "q"), np.zeros(1, "i")
+            at[1] += far
+            reduce.spread_rows(values, room[1:-1].reshape(-1), at, outside, rows)
+            assert (room[[0, -1]] == 7).all()
+            fits = at[0] >= 0 and at[-1] < rows and (at[1:] > at[:-1]).all()
+            assert bool(outside[0]) is not bool(fits)
+            if fits:
+                expected = np.zeros((rows, 4), "f")
+                expected[at] = values
+                np.testing.assert_array_equal(room[1:-1], expected)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 100])

@@ -78,6 +78,8 @@ class OpsBase:
         if type(X) is ndarray and X.dtype is INTEGERS[dtype] and (ndim is None or X.ndim == ndim) and self.xp is np:
             return X if X.flags.c_contiguous else np.ascontiguousarray(X)
         X = self._array(what, X, ndim)
+        if X.dtype is INTEGERS["int32"] and dtype == "int64":
+            return X.astype(INTEGERS["int64"], order="C")
         if X.dtype != dtype:
             if X.dtype.kind not in "iub" and X.size:
                 raise TypeError(f"{what} must hold integers, got {described(X)}")

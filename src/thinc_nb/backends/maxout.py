@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..kernels import maxout as kernels
 from ..types import Floats2d, Floats3d, Ints2d
-from ._base import OpsBase, all_count_from_start, check_indices, check_integer, described
+from ._base import OpsBase, check_indices, check_integer, described
+from ._lengths import INT32
 
 FORWARD = {2: kernels.maxout_2, 3: kernels.maxout_3, 4: kernels.maxout_4}
 BACKWARD = {2: kernels.backprop_maxout_2, 3: kernels.backprop_maxout_3, 4: kernels.backprop_maxout_4}
@@ -24,12 +25,12 @@ class MaxoutOps(OpsBase):
         if pieces == 0:
             raise IndexError(f"maxout: X must have at least one piece, got {described(X)}")
         best = self._empty((batch, units), X.dtype)
-        which = self._empty((batch, units), "int32")
+        which = self._empty((batch, units), INT32)
         few = FORWARD.get(pieces)
         if few is None:
             kernels.maxout(best, which, X)
         else:
-            few(best.reshape(-1), which.reshape(-1), X.reshape(-1))
+            few.run(best.ravel(), which.ravel(), X.ravel())
         return best, which
 
     def backprop_maxout(self, dY: Floats2d, which: Ints2d, P: int) -> Floats3d:
@@ -45,8 +46,8 @@ class MaxoutOps(OpsBase):
             check_indices("backprop_maxout: which", pieces, P, "pieces")
             kernels.backprop_maxout(dY.reshape(-1), pieces.reshape(-1), dX.reshape(-1), P)
         else:
-            highest = self._empty((few.blocks(pieces.size, pieces),), "int32")
-            few(dY.reshape(-1).view("int32"), pieces.reshape(-1), dX.reshape(-1).view("int32"), highest)
-            if not all_count_from_start(highest, P):
+            outside = self.xp.zeros(1, INT32)
+            few.run(dY.ravel().view(INT32), pieces.ravel(), dX.ravel().view(INT32), outside)
+            if outside[0]:
                 check_indices("backprop_maxout: which", pieces, P, "pieces")
         return dX

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ..kernels import reduce as kernels
 from ..types import ArrayT, Floats2d, Ints1d, Ints2d
 from ._base import described
-from ._lengths import INT32, INT64, LengthOps
+from ._lengths import INT32, LengthOps
 
 
 class ReductionOps(LengthOps):
@@ -39,14 +39,16 @@ class ReductionOps(LengthOps):
                 f"backprop_reduce_first: d_firsts is {described(dY)}, so starts_ends must have {len(dY) + 1} entries, "
                 f"got {described(bounds)}"
             )
-        lowest, shortest, rows = self._steps(bounds)
-        if shortest < 0 or lowest < 0:
-            raise ValueError("backprop_reduce_first: starts_ends must not be negative and must not fall")
-        if shortest == 0:
-            filled = bounds[1:] > starts
-            starts, dY = starts[filled], dY[filled]
-        dX: ArrayT = self._rows_at(rows, starts, dY)
-        return dX
+        rows = int(bounds[-1]) if len(bounds) else 0
+        dX: ArrayT | None = self._rows_at(rows, starts, dY)
+        if dX is None:
+            ends = bounds[1:]
+            if int(bounds.min()) < 0 or bool((ends < starts).any()):
+                raise ValueError("backprop_reduce_first: starts_ends must not be negative and must not fall")
+            # There are sequences without rows.
+            filled = ends > starts
+            dX = self._rows_at(rows, starts[filled], dY[filled])
+        return cast("ArrayT", dX)
 
     def reduce_last(self, X: ArrayT, lengths: Ints1d) -> tuple[ArrayT, Ints1d]:
         """The last row of each sequence, and which rows those are (sequences,), int64.
@@ -67,10 +69,9 @@ class ReductionOps(LengthOps):
         places = self._ints("backprop_reduce_last: lasts", lasts, 1, "int64")
         if len(places) != len(dY):
             raise ValueError(f"backprop_reduce_last: d_lasts is {described(dY)}, but lasts is {described(places)}")
-        lowest, step, last = self._steps(places)
-        if step < 1 or lowest < 0:
+        dX: ArrayT | None = self._rows_at(int(places[-1]) + 1 if len(places) else 0, places, dY)
+        if dX is None:
             raise ValueError("backprop_reduce_last: lasts must not be negative and must rise")
-        dX: ArrayT = self._rows_at(last + 1 if len(places) else 0, places, dY)
         return dX
 
     def reduce_max(self, X: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Ints2d]:
@@ -82,7 +83,7 @@ class ReductionOps(LengthOps):
         lengths, offsets = self._offsets("reduce_max", lengths, len(X), shortest=1)
         maxes = self._empty((len(lengths), X.shape[1]), X.dtype)
         which = self._empty(maxes.shape, "int32")
-        kernels.reduce_max(maxes, which, X, offsets)
+        kernels.reduce_max.run(maxes, which, X, offsets)
         return maxes, which
 
     def backprop_reduce_max(self, d_maxes: Floats2d, which: Ints2d, lengths: Ints1d) -> Floats2d:
@@ -96,9 +97,9 @@ class ReductionOps(LengthOps):
             raise ValueError(f"backprop_reduce_max: d_maxes is {described(dY)}, but which is {described(which)}")
         lengths, offsets = self._offsets("backprop_reduce_max", lengths, None, shortest=1, sequences=len(dY))
         dX: Floats2d = self._empty((int(offsets[-1]), dY.shape[1]), dY.dtype)
-        outside = self.xp.zeros(len(dY), dtype="int32")
-        kernels.backprop_reduce_max(dY, dX.reshape(-1), which, offsets, outside)
-        if outside.any():
+        outside = self.xp.zeros(1, INT32)
+        kernels.backprop_reduce_max.run(dY, dX.ravel(), which, offsets, outside)
+        if outside[0]:
             wrong = (which < 0) | (which >= lengths[:, None])
             k, column = (int(axis[0]) for axis in wrong.nonzero())
             raise IndexError(
@@ -159,25 +160,21 @@ class ReductionOps(LengthOps):
         dY = self._reals(what, d_sums, 2)
         _, offsets = self._offsets(what.partition(":")[0], lengths, None, sequences=len(dY))
         dX: Floats2d = self._empty((int(offsets[-1]), dY.shape[1]), dY.dtype)
-        kernels.backprop_reduce_sum(dY, dX, offsets, int(mean))
+        kernels.backprop_reduce_sum.run(dY, dX, offsets, int(mean))
         return dX
 
-    def _steps(self, places: Any) -> tuple[int, int, int]:
-        """The lowest place, the smallest step from one to the next, and the last place; 0, 1, 0 of no places."""
-        if not len(places):
-            return 0, 1, 0
-        facts = self.xp.empty((1, 3), INT64)
-        kernels.rising.run(facts, places)
-        lowest, step, last = facts.tolist()[0]
-        return lowest, step, last
-
     def _rows_at(self, rows: int, places: Any, values: Any) -> Any:
-        """An array of this many rows, zeros but for values at the places, which rise."""
+        """An array of this many rows, zeros but for values at the places; None if places do not rise within them."""
+        if rows < 0:
+            return None
         if values.size and values.dtype.char in "fd":
             spread = self._empty((rows, *values.shape[1:]), values.dtype)
-            contiguous = self._reals("values", values)
-            kernels.spread_rows.run(contiguous.reshape(len(values), -1), spread.ravel(), places)
-            return spread
+            outside = self.xp.zeros(1, INT32)
+            flat = self._reals("values", values).reshape(len(values), -1)
+            kernels.spread_rows.run(flat, spread.ravel(), places, outside, rows)
+            return None if outside[0] else spread
+        if len(places) and (int(places[0]) < 0 or int(places[-1]) >= rows or bool((places[1:] <= places[:-1]).any())):
+            return None
         out = self._zeros((rows, *values.shape[1:]), values.dtype)
         out[places] = values
         return out

@@ -9,7 +9,7 @@ from ._words import Int32s1d, Int32s2d, Real, Reals1d, Reals2d, Reals3d, inline,
 
 i32, u32, u64 = np.int32, np.uint32, np.uint64
 ZERO = 0.0
-LOWEST = np.int32(-0x80000000)
+LOWEST, IS_OUTSIDE = np.int32(-0x80000000), np.int32(1)
 NO_INDEX, ONE_INDEX, TWO_INDEX, THREE_INDEX = np.int32(0), np.int32(1), np.int32(2), np.int32(3)
 
 
@@ -79,13 +79,13 @@ def kept(bits: Real, which: Real, piece: Real) -> Real:
     return i32(bits & -i32(which == piece))
 
 
-# Gradients of float32 as their bits. `highest` gets the largest entry of each block's `which` as an unsigned number,
-# which says whether one is no piece: a pass of its own over them would take a quarter of the time.
+# Gradients of float32 as their bits. outside[0] becomes 1 if an entry of `which` is no piece, which the largest as an
+# unsigned number says: a pass of its own over them would take a quarter of the time.
 
 
 @blockwise(cpu=4096, cuda=256)
 def backprop_maxout_2(
-    block: int, start: int, stop: int, dy: Int32s1d, which: Int32s1d, dx: Int32s1d, highest: Int32s1d
+    block: int, start: int, stop: int, dy: Int32s1d, which: Int32s1d, dx: Int32s1d, outside: Int32s1d
 ) -> None:
     d, places, part = dy[start:stop], which[start:stop], dx[2 * start : 2 * stop]
     top = LOWEST
@@ -95,13 +95,13 @@ def backprop_maxout_2(
         part[2 * i] = kept(bits, w, NO_INDEX)
         part[2 * i + 1] = kept(bits, w, ONE_INDEX)
     top = max_lanes(top)
-    if lane() == 0:
-        highest[block] = top ^ LOWEST
+    if lane() == 0 and u32(top ^ LOWEST) > u32(ONE_INDEX):
+        outside[0] = IS_OUTSIDE
 
 
 @blockwise(cpu=4096, cuda=256)
 def backprop_maxout_3(
-    block: int, start: int, stop: int, dy: Int32s1d, which: Int32s1d, dx: Int32s1d, highest: Int32s1d
+    block: int, start: int, stop: int, dy: Int32s1d, which: Int32s1d, dx: Int32s1d, outside: Int32s1d
 ) -> None:
     d, places, part = dy[start:stop], which[start:stop], dx[3 * start : 3 * stop]
     top = LOWEST
@@ -112,13 +112,13 @@ def backprop_maxout_3(
         part[3 * i + 1] = kept(bits, w, ONE_INDEX)
         part[3 * i + 2] = kept(bits, w, TWO_INDEX)
     top = max_lanes(top)
-    if lane() == 0:
-        highest[block] = top ^ LOWEST
+    if lane() == 0 and u32(top ^ LOWEST) > u32(TWO_INDEX):
+        outside[0] = IS_OUTSIDE
 
 
 @blockwise(cpu=4096, cuda=256)
 def backprop_maxout_4(
-    block: int, start: int, stop: int, dy: Int32s1d, which: Int32s1d, dx: Int32s1d, highest: Int32s1d
+    block: int, start: int, stop: int, dy: Int32s1d, which: Int32s1d, dx: Int32s1d, outside: Int32s1d
 ) -> None:
     d, places, part = dy[start:stop], which[start:stop], dx[4 * start : 4 * stop]
     top = LOWEST
@@ -130,8 +130,8 @@ def backprop_maxout_4(
         part[4 * i + 2] = kept(bits, w, TWO_INDEX)
         part[4 * i + 3] = kept(bits, w, THREE_INDEX)
     top = max_lanes(top)
-    if lane() == 0:
-        highest[block] = top ^ LOWEST
+    if lane() == 0 and u32(top ^ LOWEST) > u32(THREE_INDEX):
+        outside[0] = IS_OUTSIDE
 
 
 # A block of units is zeroed and then written to while it is in the nearest cache. Unsigned places: for signed ones
