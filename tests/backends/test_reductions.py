@@ -262,3 +262,16 @@ def test_offsets_of_few_and_of_many_sequences(sequences, dtype):
     np.testing.assert_array_equal(offsets, [0, *np.cumsum(before)])
     lengths += 1
     np.testing.assert_array_equal(given_lengths, before)
+
+
+MANY = 2**31 + 24
+
+
+def test_rows_beyond_int32_are_counted_in_int64_or_refused():
+    # Without columns they take no memory.
+    X, lengths = np.empty((MANY, 0), "f"), np.array([10, MANY - 10])
+    _, starts_ends = ops.reduce_first(X, lengths)
+    np.testing.assert_array_equal(starts_ends, [0, 10, MANY])
+    assert ops.backprop_reduce_first(np.empty((2, 0), "f"), starts_ends).shape == X.shape
+    with pytest.raises(ValueError, match=f"reduce_max: a sequence may have at most {2**31 - 1} rows, got {MANY}"):
+        ops.reduce_max(X, np.array([MANY]))

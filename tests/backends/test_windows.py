@@ -69,3 +69,11 @@ def test_widths_that_do_not_fit_are_refused():
         ops.backprop_seq2col(np.zeros((3, 4), dtype="f"), 1)
     with pytest.raises(ValueError, match=r"nW must be at least 0 .* got -1"):
         ops.seq2col(np.zeros((3, 4), dtype="f"), -1)
+
+
+@pytest.mark.parametrize("lengths", [None, np.array([10, 2**31 + 14])])
+def test_more_rows_than_int32_counts_are_refused(lengths):
+    X = np.empty((2**31 + 24, 0), "f")  # Without columns they take no memory.
+    for windows_of in (ops.seq2col, ops.backprop_seq2col):
+        with pytest.raises(ValueError, match=f"seq2col: there may be at most {2**31 - 1} rows, got {len(X)}"):
+            windows_of(X, 1, lengths=lengths)

@@ -14,6 +14,8 @@ from ..types import Ints1d
 from ._base import OpsBase, check_lengths, described
 
 INT32, INT64 = np.dtype("int32"), np.dtype("int64")
+MOST_ROWS = 2**31 - 1
+"""Rows that int32 counts."""
 MOST = 2**50
 """Rows: more are no array's."""
 FEW = 16

@@ -7,7 +7,7 @@ from typing import Any, cast
 from ..kernels import reduce as kernels
 from ..types import ArrayT, Floats2d, Ints1d, Ints2d
 from ._base import described
-from ._lengths import INT32, LengthOps
+from ._lengths import INT32, INT64, MOST_ROWS, LengthOps
 
 
 class ReductionOps(LengthOps):
@@ -24,7 +24,7 @@ class ReductionOps(LengthOps):
         """
         rows = self._array_of_rows("reduce_first: X", X)
         _, offsets = self._offsets("reduce_first", lengths, len(rows), shortest=1)
-        return rows.take(offsets[:-1], axis=0), offsets.astype(INT32)
+        return rows.take(offsets[:-1], axis=0), offsets.astype(INT32 if len(rows) <= MOST_ROWS else INT64)
 
     def backprop_reduce_first(self, d_firsts: ArrayT, starts_ends: Ints1d) -> ArrayT:
         """d_firsts (sequences, …) in the first row of each sequence, zeros elsewhere: (end of the last, …).
@@ -81,6 +81,8 @@ class ReductionOps(LengthOps):
         """
         X = self._reals("reduce_max: X", X, 2)
         lengths, offsets = self._offsets("reduce_max", lengths, len(X), shortest=1)
+        if len(X) > MOST_ROWS and int(lengths.max()) > MOST_ROWS:
+            raise ValueError(f"reduce_max: a sequence may have at most {MOST_ROWS} rows, got {int(lengths.max())}")
         maxes = self._empty((len(lengths), X.shape[1]), X.dtype)
         which = self._empty(maxes.shape, "int32")
         kernels.reduce_max.run(maxes, which, X, offsets)

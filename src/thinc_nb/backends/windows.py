@@ -9,7 +9,7 @@ import numpy as np
 from ..kernels import window as kernels
 from ..types import Floats2d, Ints1d
 from ._base import check_integer, described
-from ._lengths import LengthOps
+from ._lengths import MOST_ROWS, LengthOps
 
 MANY_BYTES = 1 << 24
 """Of a gradient that is not in a processor's cache any more."""
@@ -48,7 +48,9 @@ class WindowOps(LengthOps):
         return dX
 
     def _row_bounds(self, what: str, rows: int, lengths: Ints1d | None) -> tuple[Any, Any]:
-        """For each row, where its sequence starts and where it ends."""
+        """For each row, where its sequence starts and where it ends. ValueError for more rows than int32 counts."""
+        if rows > MOST_ROWS:
+            raise ValueError(f"{what}: there may be at most {MOST_ROWS} rows, got {rows}")
         if lengths is None:
             starts, ends = self._empty((2, rows), "int32")
             starts.fill(0)
