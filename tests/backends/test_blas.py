@@ -63,6 +63,20 @@ def test_products_do_not_depend_on_the_number_of_threads(rng, threads, shape, tr
             np.testing.assert_array_equal(product(), expected)
 
 
+def test_all_threads_heed_what_the_caller_said_of_inf_and_nan(threads):
+    threads(3)
+    x, y = np.full((300, 70), np.inf, "f"), np.zeros((70, 300), "f")
+    seen = []
+    for _ in range(30):
+        with np.errstate(invalid="ignore"):
+            _blas.matmul(x, y, np.empty((300, 300), "f"))
+        with pytest.raises(FloatingPointError), np.errstate(invalid="raise"):
+            _blas.matmul(x, y, np.empty((300, 300), "f"))
+        with np.errstate(invalid="call", call=lambda *what: seen.append(what)):
+            _blas.matmul(x, y, np.empty((300, 300), "f"))
+    assert seen
+
+
 def test_blas_has_its_threads_back_afterwards_even_after_an_error(rng):
     before = blas_threads()
     x = rng.standard_normal((64, 64)).astype("f")

@@ -69,10 +69,13 @@ def matmul(a: Any, b: Any, out: Any) -> None:
 
 def _share(multiply: Callable[[int, int, int], object], ranges: list[tuple[int, int]]) -> None:
     """Compute each part, in as many threads as there are."""
+    # What to do about inf and NaN numpy knows for each thread by itself: here it is what the caller said.
+    said: dict[str, Any] = {**np.geterr(), "call": np.geterrcall()}
 
     def work(first: int, last: int) -> None:
-        for part in range(first, last):
-            multiply(part, *ranges[part])
+        with np.errstate(**said):
+            for part in range(first, last):
+                multiply(part, *ranges[part])
 
     _threads.run(work, [(part, part + 1) for part in range(len(ranges))])
 
