@@ -135,7 +135,9 @@ def _innermost(function: Any) -> Any:
     function = inspect.unwrap(function)
     if inspect.ismethod(function):
         return function.__func__
-    return function if inspect.isfunction(function) else getattr(type(function), "__call__", function)  # noqa: B004
+    if inspect.isfunction(function):
+        return function
+    return getattr(type(function), "__call__", function)  # noqa: B004  # the function is wanted, not whether there is one
 
 
 def _names_around(function: Any, names: dict[str, Any]) -> Iterator[str]:

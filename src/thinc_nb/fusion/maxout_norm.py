@@ -52,33 +52,42 @@ class MaxoutNorm:
         self.nodes = [*parts.values(), *(inner or ())]
         self.length = length
 
+    def window_for(self, X: Any, W: Any, b: Any, gain: Any, shift: Any) -> int | None:
+        """The size of the window, 0 without one, if the arrays are such as the kernels take; None if they are not."""
+        if not is_ready(X, 2, W.dtype) or W.ndim != 3 or gain.dtype != W.dtype:
+            return None
+        units, pieces, inputs = W.shape
+        width = X.shape[1]
+        window = 0 if self.window is None else self.window.attrs["window_size"]
+        fits = (
+            type(window) is int
+            and window >= 0
+            and pieces in (2, 3)
+            and units != 0
+            and inputs == width * (2 * window + 1)
+            and b.shape == (units, pieces)
+            and gain.shape == shift.shape == (units,)
+            and (not self.residual or width == units)
+        )
+        return window if fits else None
+
+    def rate(self, is_train: bool) -> float:
+        """The rate of dropout."""
+        if not is_train or self.dropout is None or not self.dropout.attrs["is_enabled"]:
+            return 0.0
+        return self.dropout.attrs["dropout_rate"] or 0.0
+
     def run(self, X: Any, is_train: bool) -> Result | None:
         """Y, and the callback."""
         found, normal = self.weights.arrays(), self.gains.arrays()
         if found is None or normal is None:
             return None
         (W, b), (gain, shift) = found, normal
-        if not is_ready(X, 2, W.dtype) or W.ndim != 3 or gain.dtype != W.dtype:
+        window, rate = self.window_for(X, W, b, gain, shift), self.rate(is_train)
+        if window is None or rate >= 1:
             return None
         units, pieces, inputs = W.shape
-        rows, width = X.shape
-        window = 0 if self.window is None else self.window.attrs["window_size"]
-        if (
-            type(window) is not int
-            or window < 0
-            or pieces not in (2, 3)
-            or units == 0
-            or inputs != width * (2 * window + 1)
-            or b.shape != (units, pieces)
-            or not gain.shape == shift.shape == (units,)
-            or (self.residual and width != units)
-        ):
-            return None
-        rate = 0.0
-        if is_train and self.dropout is not None and self.dropout.attrs["is_enabled"]:
-            rate = self.dropout.attrs["dropout_rate"] or 0.0
-            if rate >= 1:
-                return None
+        rows = len(X)
         ops = self.maxout.ops
         empty = ops._empty
         bias, matrix = b.reshape(-1), W.reshape((units * pieces, inputs))
