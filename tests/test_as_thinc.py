@@ -137,14 +137,21 @@ def test_a_module_is_run_with_the_rest_of_the_line(tmp_path):
     assert "json" in done.stdout
 
 
-@pytest.mark.parametrize("words", [[], ["-m"]])
+@pytest.mark.parametrize("words", [[], ["-m"], ["-c", "import thinc"]])
 def test_without_a_program_the_usage_is_shown(words):
     done = run("", "-m", "thinc_nb.as_thinc", *words)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: python -m thinc_nb.as_thinc")
 
 
-def test_a_script_that_is_not_there_is_one_line():
-    done = run("", "-m", "thinc_nb.as_thinc", "nowhere.py")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere.py"], "there is no file 'nowhere.py'"),
+        (["-m", "nowhere.at_all"], "there is no module 'nowhere.at_all'"),
+    ],
+)
+def test_a_program_that_is_not_there_is_one_line(words, said):
+    done = run("", "-m", "thinc_nb.as_thinc", *words)
     assert done.returncode == 1
-    assert done.stderr == "python -m thinc_nb.as_thinc: there is no file 'nowhere.py'\n"
+    assert done.stderr == f"python -m thinc_nb.as_thinc: {said}\n"

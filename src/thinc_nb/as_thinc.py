@@ -129,11 +129,13 @@ def _lent(fullname: str) -> ModuleSpec:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``script.py [ARG …]`` or ``-m module [ARG …]`` with thinc_nb in the place of Thinc."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help") or (words[0] == "-m" and len(words) < 2):
+    if not words or (words[0].startswith("-") and (words[0] != "-m" or len(words) < 2)):
         sys.stderr.write("usage: python -m thinc_nb.as_thinc (SCRIPT | -m MODULE) [ARG ...]\n")
         raise SystemExit(0 if words[:1] in (["-h"], ["--help"]) else 2)
     install_as_thinc()
     if words[0] == "-m":
+        if find_spec(words[1].partition(".")[0]) is None:
+            raise SystemExit(f"python -m thinc_nb.as_thinc: there is no module {words[1]!r}")
         sys.argv = words[1:]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from . import compat
+from ._described import kind_of
 from ._interop import (
     assert_mxnet_installed,
     assert_pytorch_installed,
@@ -262,7 +263,7 @@ def get_width(X: Any, *, dim: int = -1) -> int:
         return width
     if isinstance(X, (list, tuple)):
         return get_width(X[0], dim=dim) if X else 0
-    raise ValueError(f"Cannot get width of object: has neither shape nor __getitem__, it is a {type(X).__name__}")
+    raise ValueError(f"Cannot get width of object: has neither shape nor __getitem__, it is {kind_of(X)}")
 
 
 def convert_recursive(is_match: Callable[[Any], bool], convert_item: Callable[[Any], Any], obj: Any) -> Any:
