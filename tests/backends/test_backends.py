@@ -7,6 +7,7 @@ import threading
 from contextvars import copy_context
 from types import SimpleNamespace
 
+import catalogue
 import numpy as np
 import pytest
 
@@ -33,6 +34,27 @@ def test_ops_are_made_by_name():
     assert type(get_ops("cupy")) is CupyOps
     with pytest.raises(ValueError, match="Invalid backend: bla"):
         get_ops("bla")
+
+
+def test_ops_of_the_registry_are_made_by_the_name_of_their_class():
+    from thinc_nb.config import registry
+
+    class Doubling(NumpyOps):
+        name = "doubling"
+
+    class Numpy(NumpyOps):
+        name = "numpy"
+
+    try:
+        registry.ops("Doubling")(Doubling)
+        assert type(get_ops("doubling", use_blis=False)) is Doubling
+        registry.ops("NumpyOps")(Numpy)
+        assert type(get_ops("numpy")) is type(get_ops("cpu")) is Numpy
+    finally:
+        registry.ops("NumpyOps")(NumpyOps)
+        catalogue._remove(("thinc_nb", "ops", "Doubling"))
+    with pytest.raises(ValueError, match="Invalid backend: doubling"):
+        get_ops("doubling")
 
 
 @pytest.mark.parametrize("kind", [NumpyOps, CupyOps, MPSOps])

@@ -255,6 +255,6 @@ def test_map_list_runs_on_each_item() -> None:
     assert api.map_list(layer).predict([]) == []
     with (
         contracts(enabled=False),
-        pytest.raises(TypeError, match=r"'map_list' takes a list, got float32 \(3, 4\)"),
+        pytest.raises(TypeError, match=r"'map_list' takes a list, got float32 \(4,\)"),
     ):
-        api.map_list(layer).predict(rows())
+        api.map_list(layer).predict(rows()[0])

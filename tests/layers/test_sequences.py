@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 from thinc_nb import api
 from thinc_nb.api import Linear, Model, NumpyOps, Padded, Ragged, Relu
+from thinc_nb.types import Pairs
 
 lengths_lists = st.lists(st.integers(0, 4), min_size=0, max_size=5)
 
@@ -78,14 +79,14 @@ def test_gradient_of_an_empty_ragged_keeps_its_width() -> None:
     ("layer", "bad"),
     [
         (api.list2array, ragged([1])),
-        (api.list2ragged, np.zeros((2, 4))),
+        (api.list2ragged, np.zeros(4)),
         (api.list2padded, ragged([1])),
         (api.ragged2list, [np.zeros((2, 4))]),
         (api.padded2list, ragged([1])),
         (api.reduce_sum, [np.zeros((2, 4))]),
         (api.expand_window, [np.zeros((2, 4))]),
         (lambda: api.with_padded(Linear(2, 4)), np.zeros(4, dtype="f")),
-        (lambda: api.with_ragged(Linear(2, 4)), np.zeros((2, 4), dtype="f")),
+        (lambda: api.with_ragged(Linear(2, 4)), np.zeros(4, dtype="f")),
         (lambda: api.bidirectional(Linear(2, 4)), ragged([1])),
         (lambda: api.LSTM(2, 4).initialize(), ragged([1])),
         (lambda: api.ParametricAttention(4).initialize(), [np.zeros((2, 4), dtype="f")]),
@@ -417,8 +418,8 @@ def test_an_array_of_sequences_of_one_length_is_a_list_of_them() -> None:
         for got, wanted in zip(backprop(Y), expected_backprop(expected), strict=True):
             np.testing.assert_array_equal(got, wanted)
         model.initialize(X=X)
-    with pytest.raises(TypeError, match=r"layer 'list2array' takes a list of arrays, got float32 \(2, 4\)"):
-        api.list2array().predict(X[0])
+    with pytest.raises(TypeError, match=r"layer 'list2array' takes a list of arrays, got float32 \(4,\)"):
+        api.list2array().predict(X[0, 0])
 
 
 @pytest.mark.without_contracts
@@ -437,12 +438,31 @@ def test_lstm_works_in_the_dtype_of_its_weights() -> None:
 @pytest.mark.parametrize(
     "layer", [api.list2array, api.list2ragged, lambda: api.map_list(api.noop()), lambda: api.with_ragged(api.noop())]
 )
-def test_a_matrix_of_ids_is_a_list_of_sequences_of_one_length(layer: Any) -> None:
-    ids = np.array([[3, 1, 4], [1, 5, 9]])
-    assert_same(layer().initialize(X=ids).predict(ids), layer().predict(list(ids)))
-    for like_one in (ids.astype("f"), ids > 3):
-        with pytest.raises(TypeError, match=r"takes .*list.*, got (float32|bool) \(2, 3\)"):
-            layer().predict(like_one)
+def test_a_matrix_is_a_list_of_sequences_of_one_length(layer: Any) -> None:
+    for X in (np.array([[3, 1, 4], [1, 5, 9]]), np.array([[0.5, 1.0]]), np.zeros((0, 3), dtype="f")):
+        assert_same(layer().initialize(X=X).predict(X), layer().predict(list(X)))
+
+
+@pytest.mark.without_contracts
+def test_a_batch_in_the_form_of_the_layer_goes_through_as_it_is() -> None:
+    """So the layer may give something else."""
+    batch = ragged([2, 1])
+    Y, backprop = api.with_ragged(api.reduce_sum()).begin_update(batch)
+    np.testing.assert_array_equal(Y, api.reduce_sum().predict(batch))
+    assert backprop(Y).lengths.tolist() == [2, 1]
+    steps: Any = api.Model("steps", lambda model, X, is_train: (X.size_at_t, lambda dY: X))
+    assert api.with_padded(steps).predict(padded([2, 1])).tolist() == [2, 1]
+
+
+@pytest.mark.without_contracts
+def test_map_list_takes_the_items_of_other_batches() -> None:
+    Ys, backprop = api.map_list(api.reduce_sum()).begin_update(ragged([2, 1]))
+    assert [Y.shape for Y in Ys] == [(1, 4), (1, 4)]
+    assert [dX.lengths.tolist() for dX in backprop(Ys)] == [[2], [1]]
+    assert api.map_list(api.noop()).predict(Pairs([1, 2], [3, 4])) == [Pairs(1, 3), Pairs(2, 4)]
+    assert api.map_list(api.noop()).predict(x for x in "ab") == ["a", "b"]
+    with pytest.raises(TypeError, match=r"layer 'map_list' takes a list, got an? int"):
+        api.map_list(api.noop()).predict(3)
 
 
 @pytest.mark.without_contracts

@@ -26,6 +26,8 @@ REFUSED = {
     "Linear(2.5)": "TypeError",
     "Linear(-1)": "ValueError",
     "Ragged(1,2)": "TypeError",
+    "m=expand_window(-1)": "ValueError",
+    "expand_window(1.5)": "TypeError",
     'm=chain(Linear(4), Dropout(0.1), "x")': "TypeError",
 }
 
@@ -69,7 +71,7 @@ def run(library: Any, code: str) -> Outcome:
         names |= {name: getattr(loaded, name) for name in dir(loaded) if not name.startswith("_")}
     names |= {"util": library("util"), "types": library("types")}
     tree = ast.parse(code.replace("from thinc.", f"from {library('api').__package__}."))
-    last = ast.Constant(None)
+    last = ast.Constant(None, lineno=1, col_offset=0)
     if isinstance(tree.body[-1], ast.Expr):
         last = tree.body.pop().value  # type: ignore[assignment]
     np.random.seed(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -67,10 +68,22 @@ def free_memory() -> None:
 
 
 def get_ops(name: str, **kwargs: Any) -> Ops:
-    """New Ops by name: "numpy" (or "cpu"), "cupy" or "mps". ValueError for any other name."""
-    if name not in _NAMES:
-        raise ValueError(f"Invalid backend: {name} (there are {', '.join(_NAMES)})")
-    return _NAMES[name](**kwargs)
+    """New Ops by name: "numpy" (or "cpu"), "cupy" or "mps", or the `name` of a class that is in `registry.ops`.
+
+    A class of a name that is taken stands for it from then on. ValueError for any other name.
+    """
+    names = _NAMES | _registered()
+    if name == "cpu":
+        name = "numpy"
+    if name not in names:
+        raise ValueError(f"Invalid backend: {name} (there are {', '.join(names)})")
+    return names[name](**kwargs)
+
+
+def _registered() -> dict[str, type[Ops]]:
+    # Whoever registered something has imported the registry, which is not light.
+    config = sys.modules.get("thinc_nb.config")
+    return {} if config is None else {ops.name: ops for ops in config.registry.ops.get_all().values()}
 
 
 def get_array_ops(arr: object) -> Ops:

@@ -96,14 +96,27 @@ def fitted_gradient(model: Model[Any, Any], dY: Any, Y: ArrayXd) -> Any:
 def as_items(model: Model[Any, Any], expected: str, X: Any) -> Any:
     """X, if it is a list or tuple, or an array of sequences of one length. Otherwise InputError.
 
-    Such an array has three or more axes, or two if it holds integers, ids. Thinc takes matrices of floats too, as lists
-    of rows, of which no layer makes anything; that is rather a layer in the wrong place.
+    A matrix is a list of its rows, as in Thinc: sequences of ids, or of single numbers.
     """
     if isinstance(X, (list, tuple)):
         return X
-    if is_xp_array(X) and (X.ndim > 2 or (X.ndim == 2 and X.dtype.kind in "iu")):
+    if is_xp_array(X) and (X.ndim > 1 or X.shape == (0,)):
         return list(X)
     raise wrong_type(model, expected, X)
+
+
+def as_numbers(model: Model[Any, Any], X: Any) -> Any:
+    """X, if it is an array, or a list or tuple of numbers or of such of one length, which becomes one. InputError."""
+    if is_xp_array(X):
+        return X
+    if isinstance(X, (list, tuple)):
+        try:
+            array = model.ops.xp.asarray(X)
+        except ValueError:  # Of several lengths.
+            array = None
+        if array is not None and array.dtype.kind in "fiub":
+            return array.astype("float64") if array.dtype.kind != "f" else array
+    raise wrong_type(model, "an array", X)
 
 
 def wrong_type(model: Model[Any, Any], expected: str, X: object) -> InputError:

@@ -27,9 +27,9 @@ B = TypeVar("B", default=Any)
 def concatenate(*layers: Model[A, B]) -> Model[A, B]:
     """Each layer on the same input, their outputs beside each other: Y = [f(X), g(X), …].
 
-    Outputs are arrays (n, width), lists of them, or Ragged, with as many rows each; nO is the sum of widths. If the
-    first is a concatenate itself, the others are appended to it, and it is returned. One layer is returned itself; no
-    layers give a noop.
+    Outputs are arrays (n, width), lists of them, or Ragged, with as many rows each; nO is the sum of widths. Arrays of
+    more axes are joined along the second. If the first is a concatenate itself, the others are appended to it, and it
+    is returned. One layer is returned itself; no layers give a noop.
     """
     check_layers("concatenate", *layers)
     if not layers:
@@ -101,7 +101,7 @@ def _side_by_side(model: Model[Any, Any], Ys: list[Any]) -> tuple[Any, Callable[
     """The arrays as one, and the function that takes its gradient apart."""
     first = Ys[0]
     for Y in Ys:
-        if not is_xp_array(Y) or Y.ndim != 2 or len(Y) != len(first):
+        if not is_xp_array(Y) or Y.ndim < 2 or len(Y) != len(first) or Y.shape[2:] != first.shape[2:]:
             raise InputError(
                 f"layer {model.name!r}: the outputs must be arrays (n, width) with as many rows each, "
                 f"got {', '.join(map(described, Ys))}"
@@ -110,7 +110,7 @@ def _side_by_side(model: Model[Any, Any], Ys: list[Any]) -> tuple[Any, Callable[
     widths = [Y.shape[1] for Y in Ys]
     ends = np.cumsum(widths).tolist()
     dtype = first.dtype if all(Y.dtype == first.dtype for Y in Ys) else np.result_type(*Ys)
-    joined = ops.alloc((len(first), ends[-1]), dtype=dtype, zeros=False)
+    joined = ops.alloc((len(first), ends[-1], *first.shape[2:]), dtype=dtype, zeros=False)
     for Y, width, end in zip(Ys, widths, ends, strict=True):
         joined[:, end - width : end] = Y
 
@@ -129,8 +129,6 @@ def init(model: Model[Any, Any], X: Any = None, Y: Any = None) -> None:
     """Initialize each layer with the examples; nO is the sum of the layers' widths."""
     if X is not None:
         infer_shared_dim(model, "nI", X)
-    if all(layer.has_dim("nO") for layer in model.layers):
-        Y = None
     for layer in model.layers:
         # Y is as wide as all together: only a layer that does not know its width is told that one.
         layer.initialize(X=X, Y=None if layer.has_dim("nO") else Y)

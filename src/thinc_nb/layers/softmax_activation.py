@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._arrays import is_xp_array
 from ..model import Model
 from ..types import Floats2d, FloatsXd, N
-from ._checks import fitted_gradient, wrong_type
+from ._checks import as_numbers, fitted_gradient
 
 
 def softmax_activation() -> Model[Floats2d, Floats2d, N, N]:
@@ -18,9 +17,8 @@ def softmax_activation() -> Model[Floats2d, Floats2d, N, N]:
 
 def forward(model: Model[Any, Any], X: FloatsXd, is_train: bool) -> tuple[FloatsXd, Callable[[FloatsXd], FloatsXd]]:
     """Softmax along the last axis."""
-    if not is_xp_array(X):
-        raise wrong_type(model, "an array", X)
     ops = model.ops
+    X = as_numbers(model, X)
     Y = ops.softmax(X)
 
     def backprop(dY: FloatsXd) -> FloatsXd:

@@ -33,6 +33,8 @@ def with_padded(layer: Model[Padded, Padded, NI, NO]) -> Endo[Padded | Ragged | 
 
 def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """To Padded, run, and back."""
+    if isinstance(X, Padded):
+        return model.layers[0](X, is_train)
     ops = model.ops
     Yp, callback = model.layers[0](_to_padded(model, X), is_train)
 
@@ -68,8 +70,6 @@ def _to_padded(model: Model[Any, Any], X: Any) -> Padded:
 
 def _from_padded(ops: Ops, Yp: Padded, like: Any) -> Any:
     """A Padded in the form that `like` has."""
-    if isinstance(like, Padded):
-        return Yp
     if _is_parts(like):
         return Yp.data, Yp.size_at_t, Yp.lengths, Yp.indices
     if is_xp_array(like):

@@ -33,6 +33,8 @@ def forward(
     model: Model[Any, Any], X: Ragged | Padded | Sequence[ArrayXd], is_train: bool
 ) -> tuple[Any, Callable[[Any], Any]]:
     """To Ragged, run, and back."""
+    if isinstance(X, Ragged):
+        return model.layers[0](X, is_train)
     ops = model.ops
     Yr, callback = model.layers[0](_to_ragged(model, X), is_train)
 
@@ -57,8 +59,6 @@ def _to_ragged(model: Model[Any, Any], X: Any) -> Ragged:
 
 def _from_ragged(ops: Ops, Yr: Ragged, like: Any) -> Any:
     """A Ragged in the form that `like` has."""
-    if isinstance(like, Ragged):
-        return Yr
     if _is_parts(like):
         return Yr.data, Yr.lengths
     return from_list(ops, as_list(ops, Yr), like)
