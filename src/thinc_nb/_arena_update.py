@@ -93,24 +93,36 @@ class Layout:
         return view1, view2, average
 
 
-def update_arena(optimizer: Optimizer, ops: Ops, arena: Arena, spans: tuple[Span, ...], rates: list[Rates]) -> None:
-    """One step of `arena.gradient_spans()`, of which there are some. Of the rates all have moments or none has."""
-    has_moments = rates[0].has_moments
-    layout = next((one for one in optimizer._layouts if one.fits(optimizer, arena, spans, has_moments)), None)
+def known_layout(optimizer: Optimizer, arena: Arena, spans: tuple[Span, ...], has_moments: bool) -> Layout | None:
+    """The layout that was made for these parameters; None if there is none, or it is theirs no more."""
+    for layout in optimizer._layouts:
+        if layout.fits(optimizer, arena, spans, has_moments):
+            return layout
+    return None
+
+
+def update_arena(
+    optimizer: Optimizer, ops: Ops, arena: Arena, spans: tuple[Span, ...], rates: list[Rates], layout: Layout | None
+) -> None:
+    """One step of `arena.gradient_spans()`, of which there are some. Of the rates all have moments or none has.
+
+    layout: the known one.
+    """
     if layout is None:
         # Layouts of models that are gone, and the former one of this arena, are of no use any more.
         optimizer._layouts[:] = [
             one for one in optimizer._layouts if (weights := one.weights()) is not None and weights is not arena.weights
         ]
-        layout = Layout(optimizer, ops, arena, spans, has_moments)
+        layout = Layout(optimizer, ops, arena, spans, rates[0].has_moments)
         optimizer._layouts.append(layout)
     norms = ops._gradient_norms(arena.gradients, layout.chunks)
     real = arena.weights.dtype.type
-    # Nearly always one for all of them.
-    rows = {key: _row(rate, real) for key, rate in {id(rate): rate for rate in rates}.items()}
+    made = {id(rate): rate for rate in rates}
+    rows = {place: _row(rate, real) for place, rate in made.items()}
     table = ops.xp.empty((len(rates), len(next(iter(rows.values())))), dtype=real)
+    # Nearly always one for all of them.
     table[...] = ops.xp.asarray([rows[id(rate)] for rate in rates] if len(rows) > 1 else [*rows.values()], dtype=real)
-    if max(rate.threshold for rate in rates) > 0.0:
+    if max([rate.threshold for rate in made.values()]) > 0.0:
         for place, (rate, norm) in enumerate(zip(rates, norms.tolist(), strict=True)):
             if 0.0 < rate.threshold <= norm:
                 table[place, 6] = rate.threshold / norm

@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
-from ._arena_update import Layouts, Rates, bias_correction, update_arena
+from ._arena_update import Layouts, Rates, bias_correction, known_layout, update_arena
 from ._pydantic import AcceptsInstances
 from .schedules import Schedule, _constant, as_schedule
 from .types import ArrayXd, FloatsXd, Generator, get_array_module, to_cpu
@@ -171,6 +171,14 @@ class Optimizer(AcceptsInstances):
     L2: _Scheduled = _Scheduled()
     grad_clip: _Scheduled = _Scheduled()
 
+    # Where those are kept. To ask for them here saves a call.
+    _learn_rate: Schedule[float]
+    _b1: Schedule[float]
+    _b2: Schedule[float]
+    _eps: Schedule[float]
+    _L2: Schedule[float]
+    _grad_clip: Schedule[float]
+
     mom1: dict[KeyT, FloatsXd]
     mom2: dict[KeyT, FloatsXd]
     averages: dict[KeyT, FloatsXd] | None
@@ -250,39 +258,44 @@ class Optimizer(AcceptsInstances):
         spans = arena.gradient_spans()
         if not spans:
             return True
-        rates = self._rates_of([span.key for span in spans])
-        sizes = [(moment.size if (moment := self.mom1.get(span.key)) is not None else None) for span in spans]
-        if any(size not in (None, span.stop - span.start) for size, span in zip(sizes, spans, strict=True)):
-            return False
+        keys = [span.key for span in spans]
+        updates = [self.nr_update[key] for key in keys]
+        rates = self._rates_of(keys, updates)
+        has_moments = rates[0].has_moments
         if len({rate.has_moments for rate in rates}) != 1:
             return False
+        layout = known_layout(self, arena, spans, has_moments)
+        if layout is None:
+            sizes = [(moment.size if (moment := self.mom1.get(span.key)) is not None else None) for span in spans]
+            if any(size not in (None, span.stop - span.start) for size, span in zip(sizes, spans, strict=True)):
+                return False
         if not self.L2_is_weight_decay:
             for span in spans:
-                if (L2 := self._now(self.L2, span.key)) != 0.0:
+                if (L2 := self._now(self._L2, span.key)) != 0.0:
                     arena.gradients[span.start : span.stop] += L2 * arena.weights[span.start : span.stop]
         from .backends import get_array_ops
 
-        counts = {span.key: self.nr_update[span.key] + 1 for span in spans}
-        update_arena(self, get_array_ops(arena.weights), arena, spans, rates)
+        counts = dict(zip(keys, [count + 1 for count in updates], strict=True))
+        update_arena(self, get_array_ops(arena.weights), arena, spans, rates, layout)
         self.nr_update.update(counts)  # In one step: Ctrl-C finds all of them counted, or none.
         return True
 
-    def _rates_of(self, keys: list[KeyT]) -> list[Rates]:
-        """What the next update of each parameter is done with. Those that are done with the same share one object."""
-        schedules = (self.learn_rate, self.b1, self.b2, self.eps, self.L2, self.grad_clip)
-        if any(schedule._schedule is not _constant for schedule in schedules):
-            return [self._rates(key) for key in keys]
-        by_updates: dict[int, Rates] = {}
-        for key in keys:
-            if (updates := self.nr_update[key]) not in by_updates:
-                by_updates[updates] = self._rates(key)
-        return [by_updates[self.nr_update[key]] for key in keys]
+    def _rates_of(self, keys: list[KeyT], updates: list[int]) -> list[Rates]:
+        """What the next update of each parameter is done with. Those that are done with the same share one object.
+
+        updates: how many there have been of each.
+        """
+        for schedule in (self._learn_rate, self._b1, self._b2, self._eps, self._L2, self._grad_clip):
+            if schedule._schedule is not _constant:
+                return [self._rates(key) for key in keys]
+        made = {count: self._rates(keys[updates.index(count)]) for count in set(updates)}
+        return [made[count] for count in updates]
 
     def _rates(self, key: KeyT) -> Rates:
         """What the next update of a parameter is done with."""
         b1, b2 = self._betas(key)
-        L2 = self._now(self.L2, key) if self.L2_is_weight_decay else 0.0
-        learn_rate, eps, root = self._now(self.learn_rate, key), self._now(self.eps, key), 1.0
+        L2 = self._now(self._L2, key) if self.L2_is_weight_decay else 0.0
+        learn_rate, eps, root = self._now(self._learn_rate, key), self._now(self._eps, key), 1.0
         updates = self.nr_update[key] + 1
         weight_decay = learn_rate * L2
         has_moments = self.use_radam or (b1 > 0.0 and b2 > 0.0)
@@ -299,7 +312,7 @@ class Optimizer(AcceptsInstances):
             beta2=b2,
             eps=eps,
             learn_rate=learn_rate,
-            threshold=self._now(self.grad_clip, key),
+            threshold=self._now(self._grad_clip, key),
             weight_decay=weight_decay,
             average_decay=_average_decay(updates),
             root=root,
@@ -307,7 +320,7 @@ class Optimizer(AcceptsInstances):
         )
 
     def _betas(self, key: KeyT) -> tuple[float, float]:
-        b1, b2 = self._now(self.b1, key), self._now(self.b2, key)
+        b1, b2 = self._now(self._b1, key), self._now(self._b2, key)
         if b2 > 0.0 and b1 <= 0.0 and not self.use_radam:
             raise NotImplementedError(f"Optimizer: beta2 = {b2} without beta1 is not supported; for SGD, set both to 0")
         return b1, b2
@@ -316,9 +329,9 @@ class Optimizer(AcceptsInstances):
         from .backends import get_array_ops
 
         ops = get_array_ops(weights)
-        learn_rate, L2 = self._now(self.learn_rate, key), self._now(self.L2, key)
+        learn_rate, L2 = self._now(self._learn_rate, key), self._now(self._L2, key)
         b1, b2 = self._betas(key)
-        threshold, eps = self._now(self.grad_clip, key), self._now(self.eps, key)
+        threshold, eps = self._now(self._grad_clip, key), self._now(self._eps, key)
         self.nr_update[key] += 1
         nr_update = self.nr_update[key]
         if L2 != 0.0 and not self.L2_is_weight_decay:

@@ -64,6 +64,10 @@ FORMS: dict[str, tuple[str, Callable[[], Net], Any]] = {
         layer.__name__: ("dense", partial(lambda layer: layers.chain(layer(5), layer(3)), layer), X)
         for layer in ACTIVATIONS
     },
+    **{
+        f"{layer.__name__} by itself": ("dense", partial(layer, 5), X)
+        for layer in (layers.Linear, layers.Relu, layers.Softmax, *ACTIVATIONS)
+    },
     "columns": ("hash_embeds", lambda: embeds(columns=True), IDS),
     "unsigned": ("hash_embeds", lambda: embeds(columns=True), IDS.astype("uint64")),
     "one column": ("hash_embeds", lambda: layers.HashEmbed(4, 7, column=1), IDS),

@@ -42,6 +42,7 @@ __all__ = [
     "Home",
     "Parameter",
     "Span",
+    "arenas_in",
     "arenas_of",
     "lay_out",
     "loose_parameters",
@@ -105,13 +106,15 @@ class Home(NamedTuple):
 class Parameter:
     """One weight array and its gradient; either may be missing. The gradient has the shape and dtype of the weights."""
 
-    __slots__ = ("grad", "grad_is_given", "home", "state", "value")
+    __slots__ = ("grad", "grad_is_given", "home", "span", "state", "value")
 
     def __init__(self, value: FloatsXd | None = None) -> None:
         self.value = value
         self.grad: FloatsXd | None = None
         self.state = GradientState.CLEAN
         self.home: Home | None = None
+        self.span: tuple[Home, Span] | None = None
+        """What `_span` said last, and of which home."""
         self.grad_is_given = False
 
     @property
@@ -219,7 +222,7 @@ class Parameter:
 
     def __setstate__(self, state: tuple[FloatsXd | None, FloatsXd | None, GradientState]) -> None:
         self.value, self.grad, self.state = state
-        self.home = None
+        self.home = self.span = None
         self.grad_is_given = False
 
 
@@ -245,7 +248,7 @@ class Arena:
     def __init__(self, block: Block, members: list[tuple[tuple[int, str], Parameter]]) -> None:
         self._block = block
         self._members = members
-        self.spans = tuple(_span(key, parameter) for key, parameter in members)
+        self.spans = tuple([_span(key, parameter) for key, parameter in members])
 
     @property
     def weights(self) -> Array1d:
@@ -282,12 +285,24 @@ def arenas_of(model: Model[Any, Any]) -> list[Arena]:
 
     Parameters that are not in one (see `loose_parameters`) have to be treated one by one.
     """
+    return arenas_in(_parameters_of(model))
+
+
+def arenas_in(parameters: Iterable[tuple[tuple[int, str], Parameter]]) -> list[Arena]:
+    """The arenas that hold some parameters; their keys are those of their nodes."""
     found: dict[int, tuple[Block, list[tuple[tuple[int, str], Parameter]]]] = {}
-    for key, parameter in _parameters_of(model):
-        has_given_grad = parameter.grad_is_given and parameter.grad is not None
-        if parameter.home is not None and parameter.is_home and not has_given_grad:
-            block = parameter.home.block
-            found.setdefault(id(block), (block, []))[1].append((key, parameter))
+    for member in parameters:
+        parameter = member[1]
+        home = parameter.home
+        if home is None or parameter.value is not home.weights:
+            continue
+        if not parameter.grad_is_given or parameter.grad is None:
+            block = home.block
+            known = found.get(id(block))
+            if known is None:
+                found[id(block)] = block, [member]
+            else:
+                known[1].append(member)
     return [Arena(block, members) for block, members in found.values()]
 
 
@@ -344,9 +359,14 @@ def _parameters_of(model: Model[Any, Any]) -> Iterator[tuple[tuple[int, str], Pa
 
 
 def _span(key: tuple[int, str], parameter: Parameter) -> Span:
-    if parameter.home is None:
+    home = parameter.home
+    if home is None:
         raise ValueError(f"parameter {key} is not in an arena")
-    return Span(key, parameter.home.start, parameter.home.stop, parameter.home.weights.shape)
+    known = parameter.span
+    if known is None or known[0] is not home or known[1].key != key:
+        span = Span(key, home.start, home.stop, home.weights.shape)
+        parameter.span = known = home, span
+    return known[1]
 
 
 def _is_movable(value: object) -> bool:

@@ -158,7 +158,10 @@ def chain_plan(model: Node) -> Plan | None:
 
 
 def run_as_one(model: Node, X: Any, is_train: bool) -> Result | None:
-    """Run a node that is no chain by a form that matches it; None if there is none, or if it declines."""
+    """Run a node that is no chain by a form that matches it; None if there is none, or if it declines.
+
+    A layer inside a chain that declined to run it fused asks, and is declined, once more: that takes a microsecond.
+    """
     if not _on or _is_watched():
         return None
     plan = model._plan

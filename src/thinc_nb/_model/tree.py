@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Real
@@ -66,14 +65,14 @@ def walk(root: Node, order: str) -> Iterator[Node]:
 
 
 def _walk_breadth_first(root: Node) -> Iterator[Node]:
-    queue = deque([root])
-    seen: set[int] = set()
-    while queue:
-        node = queue.popleft()
-        if id(node) not in seen:
-            seen.add(id(node))
-            yield node
-            queue.extend(node.layers)
+    queue = [root]
+    seen = {id(root)}
+    for node in queue:  # which grows meanwhile
+        yield node
+        for layer in node._layers:
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                queue.append(layer)
 
 
 def _walk_depth_first(root: Node, *, post_order: bool) -> Iterator[Node]:

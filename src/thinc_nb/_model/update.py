@@ -12,7 +12,7 @@ import numpy as np
 from .._arrays import is_xp_array
 from .._described import described
 from .node import NodeData
-from .parameters import GradientState, arenas_of
+from .parameters import GradientState, Parameter, arenas_in
 from .tree import path_to
 
 if TYPE_CHECKING:
@@ -72,33 +72,34 @@ def finish_update(model: Model[Any, Any], optimizer: Any, max_norm: float | None
     for node in nodes:
         for shim in node._shims:
             shim.finish_update(optimizer)
-    updated = _update_arenas(model, optimizer)
+    parameters = [((node.id, name), node, parameter) for node in nodes for name, parameter in node._params.items()]
+    updated = _update_arenas([(key, parameter) for key, _, parameter in parameters], optimizer)
     clears = bool(getattr(optimizer, "clears_gradients", False))
-    for node in nodes:
-        for name, parameter in list(node._params.items()):
-            if (node.id, name) in updated or (grad := parameter.read_grad()) is None:
-                continue
-            weights, new_grad = optimizer((node.id, name), node.get_param(name), grad)
-            node.set_param(name, weights)
-            if new_grad is not grad and new_grad is not None:
-                if parameter.grad is grad and new_grad.shape == grad.shape:
-                    grad[...] = new_grad
-                    parameter.state = GradientState.WRITTEN
-                else:
-                    node.set_grad(name, new_grad)
-            if clears or not grad.any():
-                parameter.state = GradientState.CLEAN
+    for key, node, parameter in parameters:
+        if key in updated or (grad := parameter.read_grad()) is None:
+            continue
+        name = key[1]
+        weights, new_grad = optimizer(key, node.get_param(name), grad)
+        node.set_param(name, weights)
+        if new_grad is not grad and new_grad is not None:
+            if parameter.grad is grad and new_grad.shape == grad.shape:
+                grad[...] = new_grad
+                parameter.state = GradientState.WRITTEN
+            else:
+                node.set_grad(name, new_grad)
+        if clears or not grad.any():
+            parameter.state = GradientState.CLEAN
 
 
-def _update_arenas(model: Model[Any, Any], optimizer: Any) -> set[tuple[int, str]]:
+def _update_arenas(parameters: list[tuple[tuple[int, str], Parameter]], optimizer: Any) -> set[tuple[int, str]]:
     """Let the optimizer update whole arenas, if it can. The keys of the parameters that are done."""
     update_arena = getattr(optimizer, "update_arena", None)
     done: set[tuple[int, str]] = set()
     if update_arena is not None:
-        for arena in arenas_of(model):
+        for arena in arenas_in(parameters):
             if update_arena(arena):
                 arena.gradients_are_zeroed()
-                done.update(span.key for span in arena.spans)
+                done.update([span.key for span in arena.spans])
     return done
 
 

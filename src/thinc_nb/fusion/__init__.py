@@ -1,9 +1,10 @@
 """Running adjacent layers as one, where a fused form of them is known.
 
 Trees, names and bytes are what they are without it: when a chain, a residual layer or a concatenation runs, its layers
-are matched against the forms in `_forms`, and what matches runs as one. The plan (`_model.plan`) is kept until the
-tree, a forward function or the operations of a node change. Each form is one file: what it matches, when it declines,
-what it computes. Results are those of the layers one by one within rounding, and dropout draws the same elements.
+are matched against the forms in `_forms`, and what matches runs as one; so does a dense layer by itself. The plan
+(`_model.plan`) is kept until the tree, a forward function or the operations of a node change. Each form is one file:
+what it matches, when it declines, what it computes. Results are those of the layers one by one within rounding, and
+dropout draws the same elements.
 
 A form never raises an error of its own: of what it does not expect it declines to run, and the layers run one by one,
 with their own errors. Nothing runs fused while run-time contracts are on, which look between the layers, nor where a

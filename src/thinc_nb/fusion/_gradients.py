@@ -8,23 +8,21 @@ from weakref import ref
 
 import numpy as np
 
-from .._model.parameters import GradientState
+from .._model.parameters import GradientState, Parameter
 
 if TYPE_CHECKING:
     from .._model.plan import Node
 
 
-def arrays_of(node: Node, names: Sequence[str], dtype: Any = None) -> tuple[Any, ...] | None:
+def arrays_of(params: dict[str, Parameter], names: Sequence[str]) -> tuple[Any, ...] | None:
     """Parameters that a kernel can take as they are: contiguous numpy arrays of one precision. None if one is not."""
-    values = []
+    values: list[Any] = []
     for name in names:
-        parameter = node._params.get(name)
+        parameter = params.get(name)
         value: Any = None if parameter is None else parameter.value
         if type(value) is not np.ndarray or not value.flags.c_contiguous or value.dtype.char not in "fd":
             return None
-        if dtype is None:
-            dtype = value.dtype
-        elif value.dtype != dtype:
+        if values and value.dtype != values[0].dtype:
             return None
         values.append(value)
     return tuple(values)
@@ -33,16 +31,17 @@ def arrays_of(node: Node, names: Sequence[str], dtype: Any = None) -> tuple[Any,
 class Weights:
     """Parameters of a node for a kernel, looked at once: an array that was fit for it is so the next time."""
 
-    __slots__ = ("_known", "_names", "_node")
+    __slots__ = ("_known", "_names", "_params")
 
     def __init__(self, node: Node, *names: str) -> None:
-        self._node, self._names = node, names
+        # Not the node, which may be the one that holds the plan.
+        self._params, self._names = node._params, names
         # Weak: weights that the node has no more are not to be kept from dying.
         self._known: tuple[tuple[str, ref[Any]], ...] = ()
 
     def arrays(self) -> Sequence[Any] | None:
         """As `arrays_of`."""
-        params = self._node._params
+        params = self._params
         values = []
         for name, known in self._known:
             parameter = params.get(name)
@@ -52,7 +51,7 @@ class Weights:
         else:
             if values:
                 return values
-        found = arrays_of(self._node, self._names)
+        found = arrays_of(params, self._names)
         self._known = () if found is None else tuple(zip(self._names, map(ref, found), strict=True))
         return found
 
@@ -62,6 +61,11 @@ def is_ready(X: Any, ndim: int, dtype: Any) -> bool:
     if type(X) is not np.ndarray or X.ndim != ndim or not len(X) or not X.flags.c_contiguous:
         return False
     return X.dtype is dtype or bool(X.dtype == dtype)
+
+
+def total_of(sums: Any) -> Any:
+    """The sum of the sums of blocks, (blocks, width): of a few rows there is one. The ufunc asks less than `sum`."""
+    return sums[0] if len(sums) == 1 else np.add.reduce(sums, axis=0)
 
 
 def add_product(node: Node, name: str, a: Any, b: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from ..layers.relu import forward as relu
 from ..layers.sigmoid import forward as sigmoid
 from ..layers.softmax import forward as softmax
 from ..layers.swish import forward as swish
-from ._gradients import Weights, add_product, is_ready
+from ._gradients import Weights, add_product, is_ready, total_of
 
 if TYPE_CHECKING:
     from .._model.plan import Node
@@ -43,10 +44,18 @@ class Dense:
     length = 1
 
     def __init__(self, node: Node, kernels: tuple[str, ...]) -> None:
-        self.node = node
+        self._node = ref(node)  # It holds the plan if it runs by itself.
         self.weights = Weights(node, "W", "b")
         self.nodes: list[Node] = []
         self.kernels = tuple(f"dense.{name}" for name in kernels)
+
+    @property
+    def node(self) -> Node:
+        """The layer."""
+        node = self._node()
+        if node is None:
+            raise ReferenceError("the layer that is asked to run is gone")
+        return node
 
     def activate(self, Z: Any, b: Any) -> Any:
         """Add the bias to Z, in place, and give the activation, in place or not."""
@@ -59,11 +68,11 @@ class Dense:
     def sums(self, dZ: Any) -> Any:
         """The sum of the rows. From some size on by blocks, for threads to share: NumPy adds row to row."""
         if dZ.size < MIN_SUMMED:
-            return dZ.sum(axis=0)
+            return np.add.reduce(dZ, axis=0)
         kernel = kernels.column_sums
         sums = self.node.ops._empty((kernel.blocks(len(dZ), dZ), dZ.shape[1]), dZ.dtype)
         kernel.run(dZ, sums)
-        return sums.sum(axis=0)
+        return total_of(sums)
 
     def runs(self, is_train: bool) -> bool:
         """Whether the layer's settings are those that are known here."""
@@ -71,7 +80,7 @@ class Dense:
 
     def run(self, X: Any, is_train: bool) -> Result | None:
         """Y, and the callback."""
-        node = self.node
+        node: Any = self._node()  # As `node`, without a call.
         found = self.weights.arrays()
         if found is None:
             return None
@@ -120,8 +129,8 @@ class DenseRelu(Dense):
         kernel, ops = kernels.backprop_bias_relu, self.node.ops
         dZ = ops._empty(Y.shape, Y.dtype)
         sums = ops._empty((kernel.blocks(len(Y), Y), Y.shape[1]), Y.dtype)
-        kernel(dZ, dY, Y, sums)
-        return dZ, sums.sum(axis=0)
+        kernel.run(dZ, dY, Y, sums)
+        return dZ, total_of(sums)
 
 
 class DenseSoftmax(Dense):

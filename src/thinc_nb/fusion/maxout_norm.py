@@ -20,7 +20,7 @@ from ..layers.expand_window import forward as expand_window
 from ..layers.layernorm import forward as layernorm
 from ..layers.maxout import forward as maxout
 from ..layers.residual import forward as residual_layer
-from ._gradients import Weights, is_ready
+from ._gradients import Weights, is_ready, total_of
 from ._windows import product_of
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class MaxoutNorm:
             kernel = kernels.backprop_maxout_norm
             sums = empty((kernel.blocks(len(dZ), dY), units * (2 + pieces)), X.dtype)
             kernel.run(dZ, dY, normed, which, rstd, gain, sums, room, pieces, source.paired, *mask)
-            total = sums.sum(axis=0)
+            total = total_of(sums)
             self.norm.inc_grad("G", total[:units])
             self.norm.inc_grad("b", total[units : 2 * units])
             self.maxout.inc_grad("b", total[2 * units :].reshape(b.shape))

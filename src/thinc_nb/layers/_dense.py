@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from .._model.plan import run_as_one
 from .._model.tree import infer_dim
 from ..backends import Ops
 from ..initializers import zero_init
@@ -110,6 +111,9 @@ def activated(
     derivative: Callable[[Floats2d, Floats2d], Floats2d],
 ) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
     """Y = activation(Z) of Z = X Wᵀ + b, with the callback; derivative(dY, Z) is dZ."""
+    fused = run_as_one(model, X, is_train=False)  # They are the same in training.
+    if fused is not None:
+        return fused
     Z, backprop_affine = affine(model, X)
 
     def backprop(dY: Floats2d) -> Floats2d:

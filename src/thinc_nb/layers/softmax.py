@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .._model.plan import run_as_one
 from ..initializers import zero_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
@@ -50,6 +51,9 @@ def forward(
     model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool
 ) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
     """Softmax of X Wᵀ + b; not for training, and if the model says so, that itself."""
+    fused = run_as_one(model, X, is_train)
+    if fused is not None:
+        return fused
     ops = model.ops
     normalize = model.attrs["softmax_normalize"] or is_train
     temperature = model.attrs["softmax_temperature"]
