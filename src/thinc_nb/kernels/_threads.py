@@ -185,14 +185,19 @@ class Workers:
             except BaseException as error:  # noqa: BLE001  (raised again in the thread that waits)
                 errors.append(error)
 
+        # Not in the block below: there Python 3.13 leaves an interrupt between two turns of a loop to nobody, `finally`
+        # included.
+        def perform_what_is_left() -> None:
+            while (piece := functions.take(self.board)) >= 0:
+                perform(piece)
+
         self._perform = perform
         # An interrupt may come as soon as work is pinned up: `close` finds out whether it was.
         is_shared = False
         try:
             if functions.open(self.board, len(ranges)):
                 is_shared = True
-                while (piece := functions.take(self.board)) >= 0:
-                    perform(piece)
+                perform_what_is_left()
         finally:
             functions.close(self.board)
             self._perform = _nothing
