@@ -336,13 +336,15 @@ def found_by_the_long_sweep(ops: NumpyOps) -> list[tuple[str, dict[str, Any]]]:
         ("get_dropout_mask", {"shape": [1.5, 2**70], "drop": 0.5}),
         ("backprop_reduce_first", {"d_firsts": floats(3, WIDTH), "starts_ends": np.array([0, 2, 5, -(2**63)])}),
         ("backprop_reduce_first", {"d_firsts": floats(0, WIDTH), "starts_ends": np.array([-(2**63)])}),
+        ("scatter_add", {**right_calls(ops)["scatter_add"], "table": np.array([2, 3, 2], "u8")}),
+        ("scatter_add", {**right_calls(ops)["scatter_add"], "table": np.array(0, "i4")}),
         # Every step wraps around to one that rises.
         ("backprop_reduce_first", {"d_firsts": floats(4, WIDTH), "starts_ends": np.array([0, MOST, -MOST - 1, -1, 5])}),
         ("backprop_reduce_last", {"d_lasts": floats(5, WIDTH), "lasts": np.array([0, MOST, -MOST - 1, -1, 5])}),
     ]
 
 
-@pytest.mark.parametrize("place", range(9))
+@pytest.mark.parametrize("place", range(11))
 def test_what_the_long_sweep_found_is_refused_by_name(place):
     ops = NumpyOps()
     name, call = found_by_the_long_sweep(ops)[place]

@@ -58,7 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = os.fspath(target)  # of a full disk nothing else says which
         raise
     finally:

@@ -82,7 +82,12 @@ class EmbeddingOps(LengthOps):
         """
         if is_xp_array(table) and table.dtype.kind in "iu":
             # The kernels, which are for real numbers, would not keep large ones exact.
-            self.xp.add.at(table, self._ints("scatter_add: indices", indices, dtype="int64"), values)
+            places = self._ints("scatter_add: indices", indices, dtype="int64")
+            try:
+                self.xp.add.at(table, places, values)
+            except (IndexError, TypeError, ValueError) as error:
+                kind = next(kind for kind in (IndexError, TypeError, ValueError) if isinstance(error, kind))
+                raise kind(f"scatter_add: {error}") from error
             return
         check_overwritable("scatter_add", table)
         if table.ndim == 0:
