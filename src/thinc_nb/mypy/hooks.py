@@ -164,6 +164,7 @@ def _call(treatment: Treatment, ctx: FunctionContext | MethodContext) -> Type:
     api = _checker(ctx)
     report = Report(api, treatment.name, ctx.context)
     if treatment.sizes is not None and isinstance(ctx.context, CallExpr):
+        treatment.sizes.check(report, ctx.args, ctx.arg_types, ctx.arg_kinds)
         widths = treatment.sizes.of(api, ctx.args, ctx.arg_kinds)
         if widths is not None:
             facts_of(api).widths[ctx.context] = widths

@@ -8,17 +8,22 @@ from typing import Final, NamedTuple
 
 from mypy.argmap import map_actuals_to_formals
 from mypy.checker import TypeChecker
+from mypy.errorcodes import ARG_TYPE
 from mypy.maptype import map_instance_to_supertype
 from mypy.nodes import ARG_NAMED, ARG_POS, ArgKind, Expression, IntExpr, NameExpr
 from mypy.types import (
     AnyType,
     CallableType,
+    DeletedType,
     Instance,
     LiteralType,
+    NoneType,
     Type,
     TypeOfAny,
     TypeVarId,
     TypeVarType,
+    UninhabitedType,
+    UnionType,
     get_proper_type,
 )
 
@@ -117,6 +122,7 @@ class Sizes(NamedTuple):
     arity: int
     numbers: tuple[tuple[int, TypeVarId], ...]  # the parameters that are widths
     places: tuple[TypeVarId | int | None, TypeVarId | int | None]  # nI and nO of the result
+    optional: tuple[tuple[int, str], ...]  # of these parameters, those that may be None: which, and its name
 
     def of(
         self, api: TypeChecker, args: Sequence[Sequence[Expression]], kinds: Sequence[Sequence[ArgKind]]
@@ -137,6 +143,54 @@ class Sizes(NamedTuple):
         nI, nO = (given.get(place) if isinstance(place, TypeVarId) else place for place in self.places)
         return (SAME, SAME) if nI is None and self.places[0] == self.places[1] is not None else (nI, nO)
 
+    def check(
+        self,
+        report: Report,
+        args: Sequence[Sequence[Expression]],
+        types: Sequence[Sequence[Type]],
+        kinds: Sequence[Sequence[ArgKind]],
+    ) -> None:
+        """Report what is no integer. For ``NO | None`` mypy leaves the variable open and takes anything."""
+        if len(args) != self.arity:
+            return
+        for i, name in self.optional:
+            for expr, typ, kind in zip(args[i], types[i], kinds[i], strict=True):
+                if type(expr) is not IntExpr:
+                    check_size(report, Argument(expr, typ, kind, name), i + 1)
+
+
+def check_size(report: Report, argument: Argument, place: int) -> None:
+    """Report an argument for ``NO | None`` that is no integer, in mypy's words."""
+    if argument.kind.is_star() or _is_integer_or_none(argument.typ):
+        return
+    which = f'"{argument.name}"' if argument.kind is ARG_NAMED else place
+    report.api.fail(
+        f'Argument {which} to "{report.name}" has incompatible type "{report.type_name(argument.typ)}"; '
+        'expected "int | None"',
+        argument.expr,
+        code=ARG_TYPE,
+    )
+
+
+def is_optional_size(formal: Type) -> bool:
+    """Whether this is the type of a parameter that is a width, or None."""
+    t = without_none(formal)
+    return t is not get_proper_type(formal) and _is_width(t)
+
+
+def _is_integer_or_none(typ: Type) -> bool:
+    # What counts as an integer; also what is not known.
+    t = get_proper_type(typ)
+    if isinstance(t, UnionType):
+        return all(_is_integer_or_none(item) for item in t.items)
+    if isinstance(t, TypeVarType):
+        return _is_integer_or_none(t.upper_bound)
+    if isinstance(t, LiteralType):
+        return _is_integer_or_none(t.fallback)
+    if isinstance(t, Instance):
+        return t.type.get("__index__") is not None or t.type.fallback_to_any
+    return isinstance(t, (AnyType, NoneType, UninhabitedType, DeletedType))
+
 
 def sizes_of(callee: CallableType) -> Sizes | None:
     """What a signature says of widths; None if arguments that are models have a part in it."""
@@ -147,14 +201,17 @@ def sizes_of(callee: CallableType) -> Sizes | None:
         place.id if isinstance(place, TypeVarType) else read_width(place, written=True)
         for place in map(get_proper_type, result.args[2:])
     ]
-    numbers = []
-    for i, formal in enumerate(callee.arg_types):
+    numbers: list[tuple[int, TypeVarId]] = []
+    optional: list[tuple[int, str]] = []
+    for i, (formal, name) in enumerate(zip(callee.arg_types, callee.arg_names, strict=True)):
         t = without_none(formal)
         if as_model(t) is not None or callee.arg_kinds[i].is_star():
             return None
         if isinstance(t, TypeVarType):
             numbers.append((i, t.id))
-    return Sizes(len(callee.arg_types), tuple(numbers), (places[0], places[1]))
+            if is_optional_size(formal):
+                optional.append((i, name or ""))
+    return Sizes(len(callee.arg_types), tuple(numbers), (places[0], places[1]), tuple(optional))
 
 
 def with_widths(report: Report, result: Type, widths: tuple[Dim, Dim]) -> Type:

@@ -11,7 +11,7 @@ from mypy.types import CallableType, Instance, NoneType, TupleType, get_proper_t
 from .facts import int_value, source_of_name
 from .layers import Argument, Report, widths_of
 from .messages import LAYER_DIM
-from .signatures import bound_arguments, widths_by_signature
+from .signatures import bound_arguments, check_size, is_optional_size, widths_by_signature
 from .widths import SAME, At, Axes, Dim, Relative, total
 
 _WINDOWS: Final = frozenset({"expand_window", "ExtractWindow"})
@@ -25,6 +25,9 @@ def widths_of_call(report: Report, name: str, callee: CallableType, arguments: S
     if name not in OWN:
         return nI, nO
     bound = {b.name: b.argument for b in bound_arguments(callee, arguments)}
+    for place, b in enumerate(bound_arguments(callee, arguments), 1):
+        if is_optional_size(b.formal):
+            check_size(report, b.argument, place)
     if name in _INDEXES:
         return _axes(bound.get("index")), None
     if name == "with_getitem":
