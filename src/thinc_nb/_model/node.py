@@ -9,7 +9,7 @@ import numpy as np
 
 from .._arrays import is_xp_array
 from ..errors import UnsetError
-from .parameters import GradientState, Parameter
+from .parameters import WRITTEN, Parameter
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -150,7 +150,7 @@ class NodeData:
         parameter = self._params.get(name)
         if parameter is None or parameter.grad is None:
             return False
-        return True if parameter.state is GradientState.WRITTEN else None
+        return True if parameter.state is WRITTEN else None
 
     def get_grad(self, name: str) -> FloatsXd:
         """The gradient itself, not a copy. UnsetError (a KeyError and a ValueError) if none is allocated."""
@@ -184,6 +184,12 @@ class NodeData:
 
         ValueError for another shape, UnsetError for an undeclared name.
         """
+        parameter = self._params.get(name)
+        # What is nearly always given, without asking further.
+        known = None if parameter is None else parameter.value
+        if parameter is not None and type(value) is np.ndarray and known is not None and known.shape == value.shape:
+            parameter.add_grad(value)
+            return
         if isinstance(value, (int, float, np.number)):
             value = np.asarray(value)
         parameter = self._parameter_for_grad(name, value)
@@ -207,7 +213,7 @@ class NodeData:
             grad = parameter.read_grad()
         if grad is None:
             raise self._unset("gradient", name, self._params, "set the parameter first")
-        parameter.state = GradientState.WRITTEN
+        parameter.state = WRITTEN
         return grad
 
     def get_gradients(self) -> dict[tuple[int, str], tuple[FloatsXd, FloatsXd]]:

@@ -67,6 +67,10 @@ class GradientState(enum.Enum):
     WRITTEN = "written"
 
 
+# To ask the class for one of them takes Python 3.11 longer than most of what is done with it.
+CLEAN, BLANK, ZEROED, WRITTEN = GradientState
+
+
 class Block:
     """A buffer of weights and, once one is needed, a buffer of gradients with the same layout."""
 
@@ -111,7 +115,7 @@ class Parameter:
     def __init__(self, value: FloatsXd | None = None) -> None:
         self.value = value
         self.grad: FloatsXd | None = None
-        self.state = GradientState.CLEAN
+        self.state = CLEAN
         self.home: Home | None = None
         self.span: tuple[Home, Span] | None = None
         """What `_span` said last, and of which home."""
@@ -139,23 +143,24 @@ class Parameter:
         old = self.grad
         if old is not None:
             self.grad, self.grad_is_given = home.gradient(), False
-            if self.state is GradientState.WRITTEN:
+            if self.state is WRITTEN:
                 self.grad[...] = old
             else:
-                self.state = GradientState.CLEAN
+                self.state = CLEAN
 
     @property
     def has_no_gradient(self) -> bool:
         """Whether the gradient is zero, and nobody has its buffer: the next one can be written over it."""
-        return self.state is GradientState.CLEAN or self.state is GradientState.BLANK
+        return self.state is CLEAN or self.state is BLANK
 
     def read_grad(self) -> FloatsXd | None:
         """The gradient's buffer, holding the gradient. The caller may add to it in place."""
-        if self.grad is not None and self.has_no_gradient:
-            if self.state is GradientState.CLEAN:
-                self.grad.fill(0)
-            self.state = GradientState.ZEROED
-        return self.grad
+        grad, state = self.grad, self.state
+        if grad is not None and (state is BLANK or state is CLEAN):
+            if state is CLEAN:
+                grad.fill(0)
+            self.state = ZEROED
+        return grad
 
     def need_grad(self, like: ArrayXd) -> FloatsXd:
         """The gradient's buffer, made if there is none. `like` gives shape and dtype if the parameter is not set."""
@@ -166,17 +171,19 @@ class Parameter:
         else:
             like = like if self.value is None else self.value
             grad = aligned_zeros(like.size, like=like).reshape(like.shape)
-        self.grad, self.state, self.grad_is_given = grad, GradientState.CLEAN, False
+        self.grad, self.state, self.grad_is_given = grad, CLEAN, False
         return grad
 
     def add_grad(self, value: FloatsXd) -> None:
         """Add to the gradient. Into a clean one the value is copied: that saves filling with zeros, and a read."""
-        grad = self.need_grad(value)
-        if self.has_no_gradient:
+        grad = self.grad
+        if grad is None:
+            grad = self.need_grad(value)
+        if self.state is CLEAN or self.state is BLANK:
             grad[...] = value
         else:
             grad += value
-        self.state = GradientState.WRITTEN
+        self.state = WRITTEN
 
     def set_grad(self, value: FloatsXd) -> None:
         """Hold `value` itself as the gradient, or a copy if the weights are of another dtype or device."""
@@ -184,11 +191,11 @@ class Parameter:
             self.grad, self.grad_is_given = value, True
         else:
             self.need_grad(value)[...] = value
-        self.state = GradientState.WRITTEN
+        self.state = WRITTEN
 
     def drop_grad(self) -> None:
         """Have no gradient."""
-        self.grad, self.state, self.grad_is_given = None, GradientState.CLEAN, False
+        self.grad, self.state, self.grad_is_given = None, CLEAN, False
 
     def restorer(self) -> Callable[[], None]:
         """A function that gives the parameter back the arrays that it holds now."""
@@ -272,12 +279,12 @@ class Arena:
     def clear_gradients(self) -> None:
         """Make all gradients zero, without touching memory: the next one that is added is copied."""
         for _, parameter in self._members:
-            parameter.state = GradientState.CLEAN
+            parameter.state = CLEAN
 
     def gradients_are_zeroed(self) -> None:
         """Say that all gradients are zero, and their memory too, as `Optimizer.update_arena` leaves it."""
         for _, parameter in self._members:
-            parameter.state = GradientState.BLANK
+            parameter.state = BLANK
 
 
 def arenas_of(model: Model[Any, Any]) -> list[Arena]:

@@ -12,7 +12,7 @@ import numpy as np
 from .._arrays import is_xp_array
 from .._described import described
 from .node import NodeData
-from .parameters import GradientState, Parameter, arenas_in
+from .parameters import CLEAN, WRITTEN, Parameter, arenas_in
 from .tree import path_to
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ def finish_update(model: Model[Any, Any], optimizer: Any, max_norm: float | None
         if new_grad is not grad and new_grad is not None:
             if parameter.grad is grad and new_grad.shape == grad.shape:
                 grad[...] = new_grad
-                parameter.state = GradientState.WRITTEN
+                parameter.state = WRITTEN
             else:
                 node.set_grad(name, new_grad)
         if clears or not grad.any():
-            parameter.state = GradientState.CLEAN
+            parameter.state = CLEAN
 
 
 def _update_arenas(parameters: list[tuple[tuple[int, str], Parameter]], optimizer: Any) -> set[tuple[int, str]]:
@@ -117,7 +117,7 @@ def clip_gradients(model: Model[Any, Any], max_norm: float) -> float:
         (node.ops, grad)
         for node in model.walk()
         for parameter in node._params.values()
-        if parameter.state is not GradientState.CLEAN and (grad := parameter.grad) is not None
+        if parameter.state is not CLEAN and (grad := parameter.grad) is not None
     ]
     norm = math.sqrt(sum(ops.sum_of_squares(grad) for ops, grad in grads))
     if max_norm < norm < math.inf:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy import ndarray
@@ -26,6 +25,8 @@ from ._lengths import INT32, INT64, LengthOps
 UINT32, UINT64 = np.dtype("uint32"), np.dtype("uint64")
 FEW_FEATURES = 1 << 14
 """Features of SparseLinear from which threads share the work."""
+SparseKept: TypeAlias = tuple[Any, Any, Any, Any, int]
+"""W, places, values, offsets, and how far apart the weights of neighbouring outputs are."""
 
 
 class EmbeddingOps(LengthOps):
@@ -151,47 +152,34 @@ class EmbeddingOps(LengthOps):
 
     def _sparse_linear(
         self, W: Any, b: Any, keys: Any, values: Any, lengths: Any, length: int, masked: bool
-    ) -> tuple[Any, Callable[[Any, Any], Any]]:
-        """SparseLinear of W (nO * length,) and b (nO,): (items, nO), and what gives the gradient of the values.
+    ) -> tuple[Any, SparseKept]:
+        """SparseLinear of W (nO * length,) and b (nO,): (items, nO), and what its gradient needs.
 
-        That is called with dY and the array that the gradient of W is added to. ValueError if the lengths do not add up
-        to the number of keys.
+        There are as many values as keys. ValueError if the lengths do not add up to that, or for W of another size.
         """
+        W, b = self._reals("sparse_linear: W", W, 1), self._reals("sparse_linear: b", b, 1)
+        if len(W) != len(b) * length:
+            raise InputError(f"sparse_linear: W must have {len(b)} * {length} elements, got {described(W)}")
+        bits = self._ids("sparse_linear: keys", keys)
+        weighed = self._reals("sparse_linear: values", values, 1)
+        if weighed.dtype is not W.dtype and weighed.dtype != W.dtype:
+            weighed = weighed.astype(W.dtype)
+        _, offsets = self._offsets("sparse_linear", lengths, len(bits))
+        Y = self._empty((len(offsets) - 1, len(b)), W.dtype)
+        places = self._empty((2, len(bits)), UINT32)
         step = 1 if masked else length
-        found = self._few_items(W, b, keys, values, lengths, length, int(masked), step)
-        if found is not None:
-            Y, W, weighed, places, offsets = found
-        else:
-            W, b = self._reals("sparse_linear: W", W, 1), self._reals("sparse_linear: b", b, 1)
-            if len(W) != len(b) * length:
-                raise InputError(f"sparse_linear: W must have {len(b)} * {length} elements, got {described(W)}")
-            bits = self._ids("sparse_linear: keys", keys)
-            weighed = self._reals("sparse_linear: values", values, 1)
-            if weighed.dtype is not W.dtype and weighed.dtype != W.dtype:
-                weighed = weighed.astype(W.dtype)
-            _, offsets = self._offsets("sparse_linear", lengths, len(bits))
-            Y = self._empty((len(offsets) - 1, len(b)), W.dtype)
-            places = self._empty((2, len(bits)), UINT32)
-            sparse.sparse_linear.run(Y, W, b, places, bits, weighed, offsets, length, int(masked), step)
+        sparse.sparse_linear.run(Y, W, b, places, bits, weighed, offsets, length, int(masked), step)
+        return Y, (W, places, weighed, offsets, step)
 
-        def backprop(dY: Any, dW: Any) -> Any:
-            d_values = self._empty(weighed.shape, W.dtype)
-            dY = self._reals("sparse_linear: dY", dY, 2)
-            sparse.backprop_sparse_linear(dY, dW, d_values, W, places, weighed, offsets, step)
-            return d_values
-
-        return Y, backprop
-
-    def _few_items(
-        self, W: Any, b: Any, keys: Any, values: Any, lengths: Any, length: int, masked: int, step: int
-    ) -> tuple[Any, ...] | None:
-        """Y, W, values, places and offsets, of few features in the usual arrays; None for others and for what is wrong.
+    def _sparse_linear_few(
+        self, W: Any, b: Any, keys: Any, values: Any, lengths: Any, length: int, masked: bool
+    ) -> tuple[Any, SparseKept] | None:
+        """The same of few features in the usual arrays; None for others, and for what is wrong.
 
         One kernel does all, checks of lengths included: of one item Python takes most of the time.
         """
         if self.xp is not np:
             return None
-        # What they nearly always are.
         for array, dtype in ((W, SINGLE), (b, SINGLE), (values, SINGLE), (keys, UINT64), (lengths, INT32)):
             if (
                 type(array) is not ndarray
@@ -204,9 +192,17 @@ class EmbeddingOps(LengthOps):
         if features != len(values) or features >= FEW_FEATURES or len(W) != outputs * length:
             return None
         Y, places = self._empty((items, outputs), SINGLE), self._empty((2, features), UINT32)
-        offsets = np.empty((1, items + 1), INT64)
-        sparse.sparse_linear_few.run(offsets, Y, W, b, places, keys, values, lengths, length, masked, step)
-        return None if offsets.item(items) < 0 else (Y, W, values, places, offsets[0])
+        offsets, step = np.empty((1, items + 1), INT64), 1 if masked else length
+        sparse.sparse_linear_few.run(offsets, Y, W, b, places, keys, values, lengths, length, int(masked), step)
+        return None if offsets.item(items) < 0 else (Y, (W, places, values, offsets, step))
+
+    def _backprop_sparse_linear(self, dY: Any, dW: Any, kept: SparseKept) -> Any:
+        """The gradient of the values; that of W is added to dW."""
+        W, places, values, offsets, step = kept
+        d_values = self._empty(values.shape, W.dtype)
+        dY = self._reals("sparse_linear: dY", dY, 2)
+        sparse.backprop_sparse_linear(dY, dW, d_values, W, places, values, offsets.reshape(-1), step)
+        return d_values
 
     def position_encode(self, N: int, D: int, period: int = 10000, out: Floats2d | None = None) -> Floats2d:
         """Sines and cosines of positions 0 … N - 1 in D columns, as in Vaswani et al., 2017: (N, D) float32.

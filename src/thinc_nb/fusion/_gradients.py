@@ -8,7 +8,7 @@ from weakref import ref
 
 import numpy as np
 
-from .._model.parameters import GradientState, Parameter
+from .._model.parameters import WRITTEN, Parameter
 
 if TYPE_CHECKING:
     from .._model.plan import Node
@@ -81,7 +81,7 @@ def add_written(node: Node, name: str, shape: tuple[int, int], dtype: Any, write
         grad = parameter.need_grad(value)
         if grad.flags.c_contiguous and grad.dtype == dtype and grad.size == shape[0] * shape[1]:
             write(grad.reshape(shape))
-            parameter.state = GradientState.WRITTEN
+            parameter.state = WRITTEN
             return
     product: Any = node.ops._empty(shape, dtype)
     write(product)

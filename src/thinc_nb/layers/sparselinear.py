@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy import ndarray
-
 from .._arrays import is_xp_array
 from .._model.tree import infer_dim
 from ..errors import InputError
@@ -16,7 +13,6 @@ from ..types import NO, Floats1d, Floats2d, Ints1d
 from ._checks import check_gradient, wrong_type
 
 SparseBatch: TypeAlias = tuple[Ints1d, Floats1d, Ints1d]
-KEYS = np.dtype("uint64")
 
 
 def SparseLinear(nO: NO | None = None, length: int = 1 << 18) -> Model[SparseBatch, Floats2d, Any, NO]:
@@ -55,14 +51,20 @@ def forward(
     model: Model[SparseBatch, Floats2d], keys_values_lengths: SparseBatch, is_train: bool
 ) -> tuple[Any, Callable[[Floats2d], tuple[Any, Floats1d, Ints1d]]]:
     """The sums of the weights of each item's features, times their values."""
-    ops = model.ops
-    keys, values, lengths = _checked(model, keys_values_lengths)
-    W, b, length = model.get_param("W"), model.get_param("b"), model.get_dim("length")
-    Y, callback = ops._sparse_linear(W, b, keys, values, lengths, length, model.attrs["v1_indexing"])
+    ops, given = model.ops, keys_values_lengths
+    W, b = model.get_param("W"), model.get_param("b")
+    length, masked = model.get_dim("length"), model.attrs["v1_indexing"]
+    found = None
+    if type(given) is tuple and len(given) == 3:
+        found = ops._sparse_linear_few(W, b, *given, length, masked)
+    if found is None:
+        found = ops._sparse_linear(W, b, *_checked(model, given), length, masked)
+    Y, kept = found
 
     def backprop(dY: Floats2d) -> tuple[Any, Floats1d, Ints1d]:
         check_gradient(model, dY, Y)
-        d_values = callback(dY, model.grad_buffer("W"))
+        keys, values, lengths = given
+        d_values = ops._backprop_sparse_linear(dY, model.grad_buffer("W"), kept)
         model.inc_grad("b", dY.sum(axis=0))
         return ops.xp.zeros_like(keys), d_values.astype(values.dtype, copy=False), lengths
 
@@ -73,14 +75,6 @@ def _checked(model: Model[Any, Any], batch: Any) -> tuple[Any, Any, Any]:
     if not isinstance(batch, (tuple, list)) or len(batch) != 3:
         raise wrong_type(model, "three arrays (keys, values, lengths)", batch)
     keys, values, lengths = batch
-    # What is nearly always given, without asking further: a prediction of one item takes no longer than the questions.
-    if (
-        type(keys) is type(values) is type(lengths) is ndarray
-        and keys.dtype is KEYS
-        and keys.ndim == 1
-        and keys.shape == values.shape
-    ):
-        return keys, values, lengths
     if not (is_xp_array(keys) and is_xp_array(values) and is_xp_array(lengths)):
         raise wrong_type(model, "three arrays (keys, values, lengths)", batch)
     if keys.ndim != 1 or keys.dtype.kind not in "iu" or values.shape != keys.shape:
