@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any, overload
 
@@ -23,6 +24,9 @@ from ..types import (
 )
 from ._base import OpsBase, check_integer, described, host_lengths
 from ._memory import SMALLEST
+
+MANY = 4
+"""Sequences that are sooner looked at all at once."""
 
 
 class SequenceOps(OpsBase):
@@ -97,6 +101,11 @@ class SequenceOps(OpsBase):
             only = arrays[0]
             if type(only) is np.ndarray and only.ndim == 2 and only.nbytes < SMALLEST and not only.dtype.hasobject:
                 return only.copy()
+        if len(arrays) >= MANY and self.xp is np:
+            # A tuple of its own: nobody takes an array out of it before it is copied.
+            joined = _concatenated()(tuple(arrays), self._empty)
+            if joined is not None:
+                return joined
         if set(map(type, arrays)) != {np.ndarray} or arrays[0].ndim != 2 or arrays[0].dtype.hasobject:
             return None
         try:
@@ -263,6 +272,13 @@ class SequenceOps(OpsBase):
 # Looked up in C: there are many short sequences in a batch.
 _SIZE, _NDIM, _SHAPE, _DTYPE = map(attrgetter, ("size", "ndim", "shape", "dtype"))
 _TRAILING = itemgetter(slice(1, None))
+
+
+@cache
+def _concatenated() -> Callable[..., Any]:
+    from ..kernels import _matrices  # With numba, which is imported where it is used.
+
+    return _matrices.concatenated
 
 
 def _arrays(what: str, arrays: Any) -> list[Any]:
