@@ -11,7 +11,7 @@ import numpy as np
 from .._arrays import to_cpu
 from ..kernels import optimise as kernels
 from ..types import Floats1d, Floats2d, FloatsXd, FloatsXdT
-from ._base import OpsBase, check_overwritable, described
+from ._base import DOUBLE, OpsBase, check_overwritable, described
 
 CHUNK = 8192
 
@@ -150,7 +150,7 @@ class UpdateOps(OpsBase):
         norm = math.sqrt(self.sum_of_squares(gradient))
         if norm >= threshold and norm > 0:
             g = self._reals("clip_gradient: gradient", gradient)
-            kernels.scale(g.reshape(-1), threshold / norm)
+            kernels.scale.run(g.ravel(), threshold / norm)
             self._given(gradient, g)
         return gradient
 
@@ -158,8 +158,8 @@ class UpdateOps(OpsBase):
         """The sum of the squares of all elements; partial sums of 4096 are added in float64."""
         x = self._reals("sum_of_squares: X", X).reshape(-1)
         partial = self._empty((kernels.sum_of_squares.blocks(len(x), x),), x.dtype)
-        kernels.sum_of_squares(x, partial)
-        return float(partial.sum(dtype="float64"))
+        kernels.sum_of_squares.run(x, partial)
+        return float(partial.sum(dtype=DOUBLE))
 
     def _written(self, what: str, *given: Any) -> tuple[Any, ...]:
         for array in given:
