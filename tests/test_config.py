@@ -144,6 +144,15 @@ def test_annotations_that_are_strings_are_checked() -> None:
         Mine.resolve({"a": {"@animals": "cat.v1", "name": "Tom", "legs": "many"}})
 
 
+def test_an_initializer_is_a_function() -> None:
+    block = {"@layers": "Relu.v1", "nO": 2, "init_W": {"@initializers": "uniform_init.v1", "hi": 0.5}}
+    assert registry.resolve({"layer": block})["layer"].get_dim("nO") == 2
+    for layer in ("Relu.v1", "Maxout.v1", "Embed.v1", "LSTM.v1"):
+        name = "initializer" if layer == "Embed.v1" else "init_W"
+        with pytest.raises(ConfigValidationError, match=r"layer -> init.*\t4 is not callable"):
+            registry.resolve({"layer": {"@layers": layer, name: 4}})
+
+
 def test_models_optimizers_and_schedules_are_accepted_where_annotated() -> None:
     @Mine.animals("keeper.v1")
     def keeper(model: Model[Any, Any], schedule: Schedule[float]) -> Any:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
+from .backends import Ops
 from .types import FloatsXd, Shape
-
-if TYPE_CHECKING:
-    from .backends import Ops
 
 __all__ = [
     "configure_glorot_normal_init",
@@ -37,7 +35,8 @@ __all__ = [
     "zero_init",
 ]
 
-Initializer: TypeAlias = "Callable[[Ops, Shape], FloatsXd]"
+Initializer: TypeAlias = Callable[[Ops, Shape], FloatsXd]
+"""Not a string: configs are checked against it."""
 
 
 def _uniform(ops: Ops, shape: Shape, lo: float, hi: float) -> FloatsXd:

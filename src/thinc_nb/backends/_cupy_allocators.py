@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from .. import compat
-from ..util import assert_pytorch_installed, assert_tensorflow_installed
+from .._interop import assert_pytorch_installed, assert_tensorflow_installed
 
 
 def cupy_pytorch_allocator(size_in_bytes: int) -> Any:

@@ -8,16 +8,14 @@ from typing import Any
 
 from .._model.plan import run_as_one
 from .._model.tree import infer_dim
-from ..backends import Ops
-from ..initializers import zero_init
+from ..initializers import Initializer, zero_init
 from ..model import Model
-from ..types import Floats2d, FloatsXd, Shape
+from ..types import Floats2d
 from ._checks import check_gradient, check_rows
 from .chain import chain
 from .dropout import Dropout
 from .layernorm import LayerNorm
 
-Initializer = Callable[[Ops, Shape], FloatsXd]
 Forward = Callable[[Any, Floats2d, bool], tuple[Floats2d, Callable[[Floats2d], Floats2d]]]
 
 

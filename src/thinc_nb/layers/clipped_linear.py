@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._model.plan import run_as_one
-from ..initializers import glorot_uniform_init
+from ..initializers import Initializer, glorot_uniform_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
 from ._checks import check_gradient
-from ._dense import Initializer, affine, dense, init
+from ._dense import affine, dense, init
 
 __all__ = ["ClippedLinear", "HardSigmoid", "HardTanh", "ReluK", "forward", "init"]
 

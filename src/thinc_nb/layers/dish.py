@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..initializers import he_normal_init
+from ..initializers import Initializer, he_normal_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
-from ._dense import Initializer, activated, dense, init
+from ._dense import activated, dense, init
 
 __all__ = ["Dish", "forward", "init"]
 

@@ -8,11 +8,10 @@ from typing import Any
 
 from .._model.tree import infer_dim
 from ..errors import InputIndexError
-from ..initializers import uniform_init
+from ..initializers import Initializer, uniform_init
 from ..model import Model
 from ..types import NO, Floats2d, FloatsXd, Ints1d, Ints2d, IntsXd
 from ._checks import fitted_gradient
-from ._dense import Initializer
 from ._embedding import check_ids, column_of, dropout_rows
 from .dropout import checked_rate
 

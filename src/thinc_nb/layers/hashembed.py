@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any
 
 from .._arrays import is_xp_array
-from ..initializers import uniform_init
+from ..initializers import Initializer, uniform_init
 from ..model import Model
 from ..types import NO, Floats2d, Ints1d, Ints2d
 from ._checks import fitted_gradient
-from ._dense import Initializer
 from ._embedding import check_ids, column_of, dropout_rows
 from .dropout import checked_rate
 

@@ -12,11 +12,11 @@ from .._described import described
 from .._interop import assert_pytorch_installed
 from ..backends import Ops
 from ..errors import InputError
-from ..initializers import glorot_uniform_init, zero_init
+from ..initializers import Initializer, glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import NI, NO, Floats1d, Floats2d, Padded
 from ._checks import check_gradient_kind, wrong_gradient, wrong_type
-from ._dense import Initializer, infer_widths
+from ._dense import infer_widths
 from .dropout import checked_rate, draw_mask
 from .noop import noop
 from .pytorchwrapper import PyTorchRNNWrapper

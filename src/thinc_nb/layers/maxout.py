@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..initializers import glorot_uniform_init, zero_init
+from ..initializers import Initializer, glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
 from ._checks import check_gradient, check_rows
-from ._dense import Initializer, infer_widths, with_extras
+from ._dense import infer_widths, with_extras
 
 
 def Maxout(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..initializers import glorot_uniform_init
+from ..initializers import Initializer, glorot_uniform_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
-from ._dense import Initializer, activated, dense, init
+from ._dense import activated, dense, init
 
 __all__ = ["Mish", "forward", "init"]
 

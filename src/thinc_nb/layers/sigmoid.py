@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._model.plan import run_as_one
-from ..initializers import zero_init
+from ..initializers import Initializer, zero_init
 from ..model import Model
 from ..types import NI, NO, Floats2d
 from ._checks import check_gradient
-from ._dense import Initializer, affine, dense, init_unset as init
+from ._dense import affine, dense, init_unset as init
 
 __all__ = ["Sigmoid", "forward", "init"]
 
