@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import subprocess
 import sys
@@ -397,3 +398,9 @@ def test_containers_live_in_types(kind: Any) -> None:
 def test_a_ragged_of_what_is_no_array(data: Any) -> None:
     with pytest.raises(TypeError, match=f"Ragged: data must be an array, got {type(data).__name__}"):
         Ragged(data, np.ones(1, "i"))
+
+
+def test_fields_of_containers_are_thinc_s() -> None:
+    """What `dataclasses.asdict` and the like see."""
+    names = [field.name for field in dataclasses.fields(Ragged(np.ones((2, 1)), np.array([1, 1])))]
+    assert names == ["data", "lengths", "data_shape", "starts_ends"]

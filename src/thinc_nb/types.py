@@ -6,7 +6,7 @@ import math
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 from typing import (  # noqa: UP035  # Dict, List and Tuple are among the names offered
     TYPE_CHECKING,
@@ -261,10 +261,11 @@ class Ragged(AcceptsInstances):  # noqa: PLW1641  # mutable, so not hashable
     lengths: Ints1d
     data_shape: tuple[int, ...]
     starts_ends: Ints1d | None = None
-    _bounds_of: Ints1d | None = field(default=None, repr=False, compare=False)
 
     def __init__(self, data: ArrayXd, lengths: Ints1d) -> None:
         self.lengths = lengths
+        # Said here, not above: fields of a dataclass are public.
+        self._bounds_of: Ints1d | None = None
         try:
             shape = data.shape
         except AttributeError:

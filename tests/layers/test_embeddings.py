@@ -115,7 +115,7 @@ def test_what_is_no_id_is_refused(layer: Any) -> None:
 
 
 @pytest.mark.without_contracts
-@pytest.mark.parametrize("kind", ["f", "d", "?"])
+@pytest.mark.parametrize("kind", ["float16", "f", "d", "?"])
 def test_hashed_ids_may_be_floats_or_truth_values(kind: str) -> None:
     ids = np.array([[0, 1], [1, 0]]) if kind == "?" else np.array([[7, -3], [2.75, 5]])
     model = HashEmbed(3, 9, column=1).initialize()

@@ -77,9 +77,10 @@ def _as_integers(X: Any) -> Any:
 
     Floats that no integer of 64 bits is near stay what they are.
     """
-    if not is_xp_array(X) or X.dtype.kind not in "fb" or not (abs(X) < 2.0**63).all():
+    if not is_xp_array(X) or X.dtype.kind not in "fb":
         return X
-    return X.astype("int64")
+    numbers: Any = X.astype("float64")
+    return numbers.astype("int64") if (abs(numbers) < 2.0**63).all() else X
 
 
 def init(initializer: Initializer, model: Model[Any, Any], X: object = None, Y: object = None) -> None:
