@@ -31,7 +31,8 @@ def main(path: Path, kills: int) -> None:
         process = os.fork()
         if process == 0:
             write_for_ever(path)
-        time.sleep(chance.uniform(0.001, 0.012))
+        # Mostly within the first write; at times long enough for some, also on a disk that is busy.
+        time.sleep(chance.uniform(0.001, chance.choice((0.012, 0.012, 0.012, 0.1))))
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         data = path.read_bytes()
