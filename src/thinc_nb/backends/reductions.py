@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
+
 from ..kernels import reduce as kernels
 from ..types import ArrayT, Floats2d, Ints1d, Ints2d
-from ._base import described
+from ._base import SINGLE, described
 from ._lengths import INT32, INT64, MOST_ROWS, LengthOps
 
 
@@ -172,7 +174,9 @@ class ReductionOps(LengthOps):
         if values.size and values.dtype.char in "fd":
             spread = self._empty((rows, *values.shape[1:]), values.dtype)
             outside = self.xp.zeros(1, INT32)
-            flat = self._reals("values", values).reshape(len(values), -1)
+            flat = values
+            if values.ndim != 2 or not self._is_ready(values):
+                flat = self._reals("values", values).reshape(len(values), -1)
             kernels.spread_rows.run(flat, spread.ravel(), places, outside, rows)
             return None if outside[0] else spread
         if len(places) and (int(places[0]) < 0 or int(places[-1]) >= rows or bool((places[1:] <= places[:-1]).any())):
@@ -182,6 +186,8 @@ class ReductionOps(LengthOps):
         return out
 
     def _array_of_rows(self, what: str, X: Any) -> Any:
+        if type(X) is np.ndarray and X.ndim and X.dtype is SINGLE and self.xp is np:
+            return X
         X = self._array(what, X, None)
         if X.ndim == 0:
             raise ValueError(f"{what} must have at least 1 dimension, got {described(X)}")
