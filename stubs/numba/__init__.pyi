@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypedD
 from typing_extensions import Unpack
 
 from .core import config as config, types as types
+from .core.compiler import Compiler
 from .core.types import (
     boolean as boolean,
     float32 as float32,
@@ -46,6 +47,7 @@ class _JitOptions(TypedDict, total=False):
 
 @type_check_only
 class _Options(_JitOptions, total=False):
+    pipeline_class: type[Compiler]
     cache: bool
     boundscheck: bool | None
     locals: Mapping[str, types.Type | str]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import llvmlite.binding
@@ -210,3 +213,20 @@ def test_loops_do_not_ask_whether_arrays_overlap(kernel, monkeypatch):
     llvm = inspected(kernel, monkeypatch)
     assert "vector.body" in llvm
     assert "vector.memcheck" not in llvm
+
+
+def test_a_kernel_is_one_loop_its_entry_from_python_and_each_product_once():
+    # Of four products, and without what numba compiles beside it: machine code of the parts, and an entry from C.
+    code = (
+        "import re; from thinc_nb.kernels import pairs; from thinc_nb.kernels._warmup import compile_one;"
+        "compile_one('pairs.backprop_product_pairs', 'f32');"
+        "(loop,) = pairs.backprop_product_pairs._single.overloads.values();"
+        "print(*re.findall(r'^define .*?@(.*?)[(]', loop.library.get_llvm_str(), re.MULTILINE))"
+    )
+    env = {**os.environ, "THINC_NB_CACHE_DIR": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    names = done.stdout.split()
+    assert len(names) == 4
+    for part in ("backprop_product_pairs", "7cpython", "_multiply", "task"):
+        assert any(part in name for name in names)

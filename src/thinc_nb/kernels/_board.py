@@ -20,6 +20,7 @@ from numba import njit, types
 
 from ._atomics import add, call_plain, call_system, call_task, exchange, load, pause, store
 from ._cache import KernelCache
+from ._link import compile_loop_of
 
 LINE = 128
 """Bytes: what threads write lies so far apart that it is in no common line of their caches, or pair of lines."""
@@ -283,7 +284,7 @@ def _idle(board: int, polls: int) -> int:
 
 
 def _compiled(function: Any, arguments: int) -> Any:
-    dispatcher = njit(error_model="numpy", nogil=True, _nrt=False)(function)
+    dispatcher = compile_loop_of(function, error_model="numpy", _nrt=False)
     KernelCache.attach(dispatcher, f"board.{function.__name__.strip('_')}")
     dispatcher.compile((types.int64,) * arguments)
     dispatcher.disable_compile()

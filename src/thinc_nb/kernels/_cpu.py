@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -17,6 +17,7 @@ from . import _gathers, _keys, _math, _murmur, _pair_tiles, _sums, _tiles, _tiny
 from ._bind import Binder
 from ._cache import KernelCache
 from ._contents import contents_of
+from ._link import FASTMATH, compile_body, compile_loop_of, compile_word
 from ._sharing import keep, make_part_from, make_share, until_line_of_first
 from ._words import Precision, Real
 
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
     from ._compile import Kernel
 
 ir: Any = import_module("llvmlite.ir")
-PLACE, FLAG = ir.IntType(8).as_pointer(), ir.IntType(32)
+PLACE, FLAG, WORD = ir.IntType(8).as_pointer(), ir.IntType(32), ir.IntType(64)
 
 # contract and nsz change no result by more than a rounding and keep NaN and inf, which nnan and ninf would not.
 # reassoc lets a sum run in several lanes; only bodies over rows, where the sums are, get it.
-ITEM_FASTMATH = {"contract", "nsz"}
-ROW_FASTMATH = ITEM_FASTMATH | {"reassoc"}
+ROW_FASTMATH = FASTMATH | {"reassoc"}
 
 
 CACHE_LINE = 32
@@ -61,16 +61,19 @@ def part_from(first: int, stop: int, values: tuple[Any, ...]) -> tuple[Any, ...]
     return values
 
 
-@intrinsic
-def prefer_widest_vectors(typing_context: Any) -> Any:
+def widen_vectors(builder: Any) -> None:
     """Let LLVM use all 512 bits of a register where it would stop at 256.
 
     It does so out of regard for processors that slow down for it, before Ice Lake. Elsewhere gelu gains a third.
     """
+    # llvmlite knows no attributes with a value, but writes what is in the set.
+    set.add(builder.function.attributes, '"prefer-vector-width"="512"')
 
+
+@intrinsic
+def prefer_widest_vectors(typing_context: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        # llvmlite knows no attributes with a value, but writes what is in the set.
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        widen_vectors(builder)
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -174,6 +177,7 @@ def over_items(board: int, stop: int, *args: Any) -> int:
 
 def over_rows(board: int, stop: int, *args: Any) -> int:
     align_stack()
+    prefer_widest_vectors()
     alone, start = 0, -board
     if board > 0:
         alone, start = share(board, stop, args), 0
@@ -187,6 +191,7 @@ def over_rows(board: int, stop: int, *args: Any) -> int:
 
 def over_blocks(board: int, stop: int, *args: Any) -> int:
     align_stack()
+    prefer_widest_vectors()
     alone, start = 0, -board
     if board > 0:
         alone, start = share(board, stop, args), 0
@@ -207,26 +212,56 @@ def compile_loop(kernel: Kernel[...], precision: Precision, name: str) -> Any:
     It releases the GIL, compiles at the first call with new types and keeps what it compiled on disk.
     """
     options: dict[str, Any] = {
-        "fastmath": ITEM_FASTMATH if kernel.shape == "items" else ROW_FASTMATH,
+        "fastmath": FASTMATH if kernel.shape == "items" else ROW_FASTMATH,
         "error_model": "numpy",
         # Without numba's reference counts: a body makes no arrays, only views, and for each of these the counts are
         # atomic additions, which took two thirds of the time of the gradient of seq2col.
         "_nrt": False,
     }
     bind = binder(precision).bind
-    inner = njit(forceinline=True, **options)(bind(kernel.body))
+    inner = compile_body(bind(kernel.body), **options)
     step = CACHE_LINE if kernel.by_item else kernel.cpu_rows
     share = make_share(kernel, step) if kernel.divisible else keep
     converted = make_in_precision(kernel, precision)
     meanings = {"body": inner, "share": share, "in_precision": converted, "BLOCK_ROWS": kernel.cpu_rows}
     parts = {"until_line": until_line_of_first, "part_from": make_part_from(kernel)}
     loop = bind(LOOPS[kernel.shape], name=name, **meanings, **parts)
-    dispatcher = njit(nogil=True, **options)(loop)
+    dispatcher = compile_loop_of(loop, **options)
     KernelCache.attach(dispatcher, name, contents_of(kernel))
     return dispatcher
 
 
-PRODUCTS = _tiles.PRODUCTS | _pair_tiles.PAIRS | _sums.SUMS | _gathers.GATHERS | _tiny.TINY
+# Here a row has one lane. Bodies say these words so often that functions for numba to inline would take a tenth of its
+# time.
+
+
+@intrinsic
+def lane(typing_context: Any) -> Any:
+    return types.int64(), lambda context, builder, signature, args: ir.Constant(WORD, 0)
+
+
+@intrinsic
+def lanes(typing_context: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # Every body over rows has this word where its loops are.
+        widen_vectors(builder)
+        return ir.Constant(WORD, 1)
+
+    return types.int64(), generate
+
+
+@intrinsic
+def own(typing_context: Any, x: Any) -> Any:
+    return x(x), lambda context, builder, signature, args: args[0]
+
+
+@intrinsic
+def sync_lanes(typing_context: Any) -> Any:
+    return types.void(), lambda context, builder, signature, args: context.get_dummy_value()
+
+
+LANES = {"lane": lane, "lanes": lanes, "sum_lanes": own, "max_lanes": own, "sync_lanes": sync_lanes}
+PRODUCTS = LANES | _tiles.PRODUCTS | _pair_tiles.PAIRS | _sums.SUMS | _gathers.GATHERS | _tiny.TINY
 PRODUCTS |= {"prefetch": prefetch, "apart": read_before_writing, "murmur3": _murmur.murmur3}
 
 
@@ -234,16 +269,12 @@ PRODUCTS |= {"prefetch": prefetch, "apart": read_before_writing, "murmur3": _mur
 def binder(precision: Precision) -> Binder:
     """What binds bodies to the CPU in one precision."""
     meanings = COMMON | (_keys.SINGLE if precision == "f32" else _keys.DOUBLE | LIBRARY)
-    words = {word: compile_inline(meaning) for word, meaning in meanings.items()} | PRODUCTS
-    bound = Binder(precision, words, compile_inline)
+    words = {word: compile_word(meaning) for word, meaning in meanings.items()} | PRODUCTS
+    bound = Binder(precision, words, compile_word)
     if precision == "f32":
         for word, polynomial in POLYNOMIALS.items():
-            words[word] = compile_inline(bound.bind(polynomial.function))
+            words[word] = compile_word(bound.bind(polynomial.function))
     return bound
-
-
-def compile_inline(function: Callable[..., Any]) -> Any:
-    return njit(fastmath=ITEM_FASTMATH, error_model="numpy", inline="always")(function)
 
 
 # --- both precisions ------------------------------------------------------------------------------------------------
@@ -253,36 +284,13 @@ def _sqrt(x: Real) -> Real:
     return np.sqrt(x)
 
 
-def _lane() -> int:
-    return 0
-
-
-def _lanes() -> int:
-    # Every body over rows has this word where its loops are.
-    prefer_widest_vectors()
-    return 1
-
-
-def _nothing() -> None:
-    pass
-
-
-def _own(x: Any) -> Any:
-    return x
-
-
 def _add(array: Any, index: Any, value: Real) -> None:
     array[index] += value
 
 
 COMMON: dict[str, Callable[..., Any]] = {
     "sqrt": _sqrt,
-    "lane": _lane,
-    "lanes": _lanes,
-    "sum_lanes": _own,
-    "max_lanes": _own,
     "atomic_add": _add,
-    "sync_lanes": _nothing,
 }
 
 # --- float32: polynomials that vectorise ----------------------------------------------------------------------------

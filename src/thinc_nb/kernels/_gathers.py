@@ -9,10 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from ._tiles import FASTMATH, Emitter
+from ._link import compile_part
+from ._tiles import Emitter
 
 ir: Any = import_module("llvmlite.ir")
 GROUP = 4
@@ -59,7 +60,7 @@ def pair_tile(outputs: int) -> Any:
 pair_of_four, pair_of_two, pair_of_one = pair_tile(4), pair_tile(2), pair_tile(1)
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)
+@compile_part
 def weigh_pairs(out: Any, table: Any, bias: Any, one: Any, other: Any, weights: Any) -> None:
     width = out.shape[0]
     fours, pairs = width - width % 4, width - width % 2

@@ -9,10 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from ._tiles import FASTMATH, ROOMY, VECTOR_BYTES, Emitter, turned
+from ._link import any_layout, compile_word, never_inline, once
+from ._tiles import ROOMY, VECTOR_BYTES, Emitter, turned
 
 ir: Any = import_module("llvmlite.ir")
 MANY_PAIRS = 4 if ROOMY else 2
@@ -137,8 +138,9 @@ pair_many, pair_two, pair_one = (pair_tile(pairs, False) for pairs in (MANY_PAIR
 pair_many_last, pair_two_last, pair_one_last = (pair_tile(pairs, True) for pairs in (MANY_PAIRS, 2, 1))
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)
-def multiply_pairs(out: Any, t: Any, strips: Any, first: Any, end: Any) -> None:
+@once
+def _multiply_pairs(out: Any, t: Any, strips: Any, first: Any, end: Any) -> None:
+    never_inline()
     pairs, columns = out.shape[0], out.shape[1] // 2
     many, two = pairs - pairs % MANY_PAIRS, pairs - pairs % 2
     for s in range(first, end):
@@ -158,8 +160,9 @@ def multiply_pairs(out: Any, t: Any, strips: Any, first: Any, end: Any) -> None:
                 pair_one_last(out, t, strips, two, s)
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)
-def turn_weights(strip: Any, w: Any, first: Any) -> None:
+@once
+def _turn_weights(strip: Any, w: Any, first: Any) -> None:
+    never_inline()
     outs, width, columns = w.shape[0], w.shape[1] // 3, strip.shape[1]
     half = w.dtype.type(HALF)
     lanes = VECTOR_BYTES // w.itemsize
@@ -174,6 +177,16 @@ def turn_weights(strip: Any, w: Any, first: Any) -> None:
             strip[width + k, i] = (before + after + own) * half
             strip[2 * width + k, i] = (before + after - own) * half
             strip[3 * width + k, i] = after
+
+
+@compile_word
+def multiply_pairs(out: Any, t: Any, strips: Any, first: Any, end: Any) -> None:
+    _multiply_pairs(any_layout(out), any_layout(t), any_layout(strips), first, end)
+
+
+@compile_word
+def turn_weights(strip: Any, w: Any, first: Any) -> None:
+    _turn_weights(any_layout(strip), any_layout(w), first)
 
 
 PAIRS = {"multiply_pairs": multiply_pairs, "turn_weights": turn_weights}

@@ -16,12 +16,13 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from numba import njit, types
+from numba import types
 from numba.core import cgutils, codegen, config
 from numba.extending import intrinsic
 
+from ._link import any_layout, compile_word, never_inline, once
+
 ir: Any = import_module("llvmlite.ir")
-FASTMATH = {"contract", "nsz"}
 DEPTH = 256
 """Terms of a sum after which a tile goes back to memory: the rows that they come from stay in the second cache."""
 
@@ -326,8 +327,9 @@ outer_tall, outer_four, outer_row = outer_tile(TALL, 2), outer_tile(4, BROAD), o
 outer_tall_rest, outer_four_rest, outer_row_rest = outer_tile(TALL, 1), outer_tile(4, 1), outer_tile(1, 1)
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)
-def multiply_transposed(out: Any, a: Any, b: Any) -> None:
+@once
+def _multiply_transposed(out: Any, a: Any, b: Any) -> None:
+    never_inline()
     rows, columns = out.shape
     high, paired = rows - rows % HIGH, rows - rows % 2
     fours, eights = columns - columns % 4, columns - columns % 8
@@ -347,8 +349,9 @@ def multiply_transposed(out: Any, a: Any, b: Any) -> None:
             dot_one(out, a, b, r, c)
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)
-def multiply(out: Any, a: Any, b: Any) -> None:
+@once
+def _multiply(out: Any, a: Any, b: Any) -> None:
+    never_inline()
     rows, columns = out.shape
     inner = b.shape[0]
     lanes = VECTOR_BYTES // out.itemsize
@@ -376,13 +379,9 @@ def multiply(out: Any, a: Any, b: Any) -> None:
                 outer_row_rest(out, a, b, r, c, first, end)
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)
-def multiply_columns(out: Any, a: Any, b: Any) -> None:
-    multiply(out, a.T, b)
-
-
-@njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)
-def copy_transposed(out: Any, x: Any) -> None:
+@once
+def _copy_transposed(out: Any, x: Any) -> None:
+    never_inline()
     rows, columns = out.shape
     lanes = VECTOR_BYTES // out.itemsize
     whole_rows, whole_columns = rows - rows % lanes, columns - columns % lanes
@@ -392,6 +391,26 @@ def copy_transposed(out: Any, x: Any) -> None:
     for r in range(rows):
         for c in range(whole_columns if r < whole_rows else 0, columns):
             out[r, c] = x[c, r]
+
+
+@compile_word
+def multiply_transposed(out: Any, a: Any, b: Any) -> None:
+    _multiply_transposed(any_layout(out), any_layout(a), any_layout(b))
+
+
+@compile_word
+def multiply(out: Any, a: Any, b: Any) -> None:
+    _multiply(any_layout(out), any_layout(a), any_layout(b))
+
+
+@compile_word
+def multiply_columns(out: Any, a: Any, b: Any) -> None:
+    _multiply(any_layout(out), any_layout(a.T), any_layout(b))
+
+
+@compile_word
+def copy_transposed(out: Any, x: Any) -> None:
+    _copy_transposed(any_layout(out), any_layout(x))
 
 
 PRODUCTS = {

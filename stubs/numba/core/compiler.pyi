@@ -1,6 +1,10 @@
-"""What thinc_nb uses: what a dispatcher hands to its cache, taken apart and put together again."""
+"""What thinc_nb uses: the compiler's steps, and what a dispatcher hands to its cache, taken apart and put together."""
 
 from typing import Any
+
+class Compiler:
+    state: Any
+    def define_pipelines(self) -> list[Any]: ...
 
 class CompileResult:
     # Any: the parts are numba's own, passed on unread.
