@@ -344,3 +344,24 @@ def test_a_forward_function_may_be_an_object_without_a_hash() -> None:
     X = np.ones((2, 3), dtype="f")
     model: Net = layers.chain(Model("scaled", Scaled(2.0)), Model("scaled", Scaled(3.0)))
     assert model.predict(X).tolist() == (X * 6).tolist()
+
+
+@pytest.mark.parametrize("value", [1e30, 1e37, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("pieces", [2, 3])
+def test_what_is_not_finite_spreads_as_far_as_from_layer_to_layer(value: float, pieces: int) -> None:
+    # Of windows multiplied two rows at a time (kernels/pairs.py), too, where sums and differences of rows are made.
+    model: Net = layers.residual(
+        layers.chain(layers.expand_window(1), layers.Maxout(16, 48, nP=pieces, normalize=True))
+    )
+    model.initialize()
+    rng = np.random.default_rng(0)
+    rows, dY = rng.standard_normal((2, 61, 16)).astype("float32")
+    rows[20:22, 3] = value
+    results = []
+    for switch in (True, False):
+        with fusion(switch), np.errstate(all="ignore"):
+            Y, backprop = model(rows, is_train=True)
+            results.append((Y, backprop(dY)))
+    for fused, plain in zip(*results, strict=True):
+        np.testing.assert_array_equal(np.isfinite(fused), np.isfinite(plain))
+        np.testing.assert_allclose(fused, plain, rtol=1e-4, atol=1e-4)
