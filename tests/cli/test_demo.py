@@ -20,8 +20,10 @@ from thinc_nb.cli._conllu import read_conllu
 from thinc_nb.cli._report import Report
 from thinc_nb.cli._scores import Confusion
 from thinc_nb.cli._sentences import Encoder
-from thinc_nb.cli._tagger import Tagger
+from thinc_nb.cli._tagger import KERNELS, Tagger
 from thinc_nb.cli._training import EpochRecord, Training
+from thinc_nb.kernels import Kernel
+from thinc_nb.kernels._warmup import all_kernels
 
 SMALL = ["--width=16", "--depth=1", "--batch-size=16"]
 FILES = {"model.bin", "tagger.json", "learning-curve.png", "confusion-matrix.png"}
@@ -314,6 +316,24 @@ def test_first_use_says_that_kernels_are_compiled(
     screen = io.StringIO()
     demo._announce_compilation(Report(lambda: 0.0, epochs=1, console=Console(file=screen)))
     assert expected in screen.getvalue()
+
+
+@pytest.mark.without_contracts
+def test_nothing_is_left_to_compile_in_training(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, called = Kernel.run, set()
+
+    def noted(kernel: Kernel[...], *args: Any) -> None:
+        called.add(kernel.name)
+        run(kernel, *args)
+
+    monkeypatch.setattr(Kernel, "run", noted)
+    monkeypatch.setattr(Kernel, "__call__", noted)
+    monkeypatch.setattr(demo, "_compile", lambda: None)
+    for size in ("1", "64"):
+        sizes = ["--width=96", "--depth=4", f"--batch-size={size}"]  # The demo's own: others have other kernels.
+        assert main(on(data, tmp_path, "--epochs=1", "--quiet", *sizes)) == 0
+    assert called
+    assert called <= set(KERNELS) <= set(all_kernels())
 
 
 def test_demo_runs_outside_the_main_thread(data: Path, tmp_path: Path) -> None:

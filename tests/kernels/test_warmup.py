@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
@@ -31,6 +37,37 @@ def test_all_are_compiled_and_reported(few_kernels, processes):
     folder = cache_info().folder
     assert folder is not None
     assert len(list(folder.glob("optimise.*.kernel"))) == 6  # Beside what kernels share their work with.
+
+
+def test_those_that_are_named_are_compiled(few_kernels):
+    assert [one.kernel for one in warmup(names=["optimise.adam"])] == ["optimise.adam"]
+    with pytest.raises(ValueError, match=r"there is no kernel optimise\.eve"):
+        warmup(names=["optimise.adam", "optimise.eve"])
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs signals of POSIX")
+def test_ctrl_c_ends_it_soon_and_without_a_word_of_the_other_processes(tmp_path):
+    code = "if __name__ == '__main__':\n import thinc_nb\n print('ready', flush=True)\n thinc_nb.warmup(processes=2)"
+    program = tmp_path / "program.py"
+    program.write_text(code)
+    process = subprocess.Popen(
+        [sys.executable, str(program)],
+        env={**os.environ, "THINC_NB_CACHE_DIR": str(tmp_path / "kernels")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("kernels/*/*.kernel")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to all of them.
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGINT
+    assert errors.count("Traceback") == 1
+    assert errors.strip().endswith("KeyboardInterrupt")
 
 
 def test_the_first_call_after_it_compiles_nothing(few_kernels, monkeypatch):

@@ -34,12 +34,45 @@ from ..types import Floats2d, Ints1d, Ints2d
 from ._errors import CommandError, reading
 from ._features import FEATURE_NAMES, FeatureTable
 
-__all__ = ["MODEL_FILE", "SETTINGS_FILE", "Tagger", "TaggerSettings", "batches", "new_optimizer"]
+__all__ = ["KERNELS", "MODEL_FILE", "SETTINGS_FILE", "Tagger", "TaggerSettings", "batches", "new_optimizer"]
 
 MODEL_FILE: Final = "model.bin"
 SETTINGS_FILE: Final = "tagger.json"
 ROWS: Final = (5000, 1000, 2500, 2500)
 """Rows of the embedding table of each feature, in the order of `FEATURE_NAMES`."""
+KERNELS: Final = (
+    "arrays.clear",
+    "dense.add_bias",
+    "dense.bias_softmax",
+    "dense.column_sums",
+    "embed.gather_add",
+    "hashed.backprop_hash_embed",
+    "hashed.hash_embed",
+    "hashing.hash_rows",
+    "maxout.maxout_3",
+    "maxout_norm.backprop_maxout_norm",
+    "maxout_norm.backprop_windows",
+    "maxout_norm.maxout_norm",
+    "maxout_norm.maxout_norm_only",
+    "maxout_norm.windows",
+    "normalise.layer_norm",
+    "optimise.chunk_adam_with_average",
+    "optimise.chunk_squares",
+    "pairs.backprop_pair_weights",
+    "pairs.backprop_product_pairs",
+    "pairs.backprop_window_pairs",
+    "pairs.pair_strips",
+    "pairs.pair_weights",
+    "pairs.product_pair_columns",
+    "pairs.product_pairs",
+    "pairs.product_pairs_by_strip",
+    "pairs.window_pairs",
+    "products.product",
+    "products.product_columns",
+    "products.product_transposed",
+    "window.seq2col",
+)
+"""What training a tagger runs, of which some only for a few words or for many."""
 _FORMAT: Final = 1
 _PIECES: Final = 3
 _PREDICT_SENTENCES: Final = 256

@@ -91,6 +91,7 @@ class _Demo:
         report = Report(clock, epochs=options.epochs, quiet=options.quiet, stop_requested=lambda: stop.requested)
         report.say(corpus.description)
         _announce_compilation(report)
+        _compile()
         encoder = Encoder(corpus.labels)
         examples = Examples(corpus.train, encoder, corpus.expected, rng)
         dev = functools.cache(lambda: [encoder.encode(sentence) for sentence in corpus.read_dev()])
@@ -130,6 +131,14 @@ def _announce_compilation(report: Report) -> None:
         report.say("compiling kernels, which are not kept (THINC_NB_CACHE_DIR is empty) ...")
     elif not cache.entries:
         report.say(f"compiling kernels, once; they are kept in {cache.folder} ...")
+
+
+def _compile() -> None:
+    """Compile what training needs, on all cores at once. In a first batch one kernel would come after the other."""
+    from ..kernels import warmup
+    from ._tagger import KERNELS
+
+    warmup(names=KERNELS)
 
 
 def _require_extra(*packages: str) -> None:

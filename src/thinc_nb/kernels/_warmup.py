@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -44,21 +46,23 @@ def warmup(
     precisions: Iterable[Precision] = ("f32",),
     *,
     capability: tuple[int, int] | None = None,
+    names: Iterable[str] | None = None,
     processes: int | None = None,
     progress: Callable[[Warmed, int, int], None] | None = None,
 ) -> list[Warmed]:
     """Compile all kernels for the argument types of their annotations, and keep them on disk.
 
     capability: of the GPU to compile for, such as (9, 0); None compiles for the CPU.
-    processes: how many compile at once, as many as there are threads by default; 1 compiles here. Without a folder to
+    names: the kernels, if not all. ValueError for one that there is not.
+    processes: how many compile at once, with this one, as many as there are threads by default. Without a folder to
         keep them in (THINC_NB_CACHE_DIR="") there is only this process.
     progress: called with each kernel that is ready, how many are, and how many there will be.
     """
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-
-    names = sorted(all_kernels())
-    jobs: list[Job] = [(name, precision, capability) for precision in precisions for name in names]
+    known = all_kernels()
+    chosen = sorted(known if names is None else set(names))
+    if unknown := [name for name in chosen if name not in known]:
+        raise ValueError(f"there is no kernel {', '.join(unknown)}")
+    jobs: list[Job] = [(name, precision, capability) for precision in precisions for name in chosen]
     warmed: list[Warmed] = []
 
     def ready(one: Warmed) -> None:
@@ -80,11 +84,49 @@ def warmup(
         for job in missing:
             ready(compile_one(*job))
         return warmed
-    # Spawned, since a fork of a process with threads may hold their locks for ever.
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(compile_one, *job) for job in missing]):
-            ready(future.result())
+    # What takes longest comes first, so that nobody is waited for in the end.
+    missing.sort(key=lambda job: len(known[job[0]].body.__code__.co_code), reverse=True)
+    _compile_together(missing, count - 1, ready)
     return warmed
+
+
+def _compile_together(jobs: list[Job], others: int, ready: Callable[[Warmed], None]) -> None:
+    """Compile here and in so many other processes: they begin with the first jobs, this one with the last."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    # Spawned, since a fork of a process with threads may hold their locks for ever.
+    pool = ProcessPoolExecutor(others, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts)
+    try:
+        with _interrupts_kept_from_children():
+            futures = [pool.submit(compile_one, *job) for job in jobs]
+        taken = []
+        for job, future in zip(reversed(jobs), reversed(futures), strict=True):
+            if future.cancel():
+                taken.append(future)
+                ready(compile_one(*job))
+        for future in as_completed(set(futures).difference(taken)):
+            ready(future.result())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """In a process that helps: Ctrl-C, which all processes of a terminal get, is for the one that is helped."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _interrupts_kept_from_children() -> Iterator[None]:
+    """Put off Ctrl-C; processes that are started do not get any, even while they import what they need."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def is_kept(name: str, precision: Precision, capability: tuple[int, int] | None) -> bool:
