@@ -8,7 +8,6 @@ class JITCodeLibrary(metaclass=ABCMeta):
     _final_module: Any
     _finalized: bool
     _linking_libraries: list[Any]
-    _reload_init: set[Any]
     def __init__(self, codegen: Any, name: str) -> None: ...
     @property
     def codegen(self) -> Any: ...
