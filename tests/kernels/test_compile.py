@@ -79,6 +79,14 @@ def test_scalars_take_the_precision_of_the_arrays():
         assert x[0] == np.dtype(dtype).type(0.1)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_another_number_of_arguments_is_named(count):
+    arrays = [np.ones(3, "float32")] * count
+    with pytest.raises(TypeError, match=rf"kernel activations.relu takes 2 arguments, out, x, got {count}"):
+        relu(*arrays)
+    relu(arrays[0], arrays[0])
+
+
 def test_no_items_is_no_work():
     relu(np.empty(0, dtype="f"), np.empty(0, dtype="f"))
     empty = np.empty((0, 5), dtype="f")

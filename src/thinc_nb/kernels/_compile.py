@@ -117,7 +117,12 @@ class Kernel(Generic[P]):
             loop = self._double if double else self._single
             if loop is None:
                 loop = self.cpu("f64" if double else "f32")
-            if loop(_threads.board, len(values[0]), *values):
+            try:
+                alone = loop(_threads.board, len(values[0]), *values)
+            except Exception:
+                self._check_count(values)
+                raise
+            if alone:
                 _threads.start()
 
         __call__ = run
@@ -140,6 +145,12 @@ class Kernel(Generic[P]):
                 else:
                     self._single = loop
         return loop
+
+    def _check_count(self, values: tuple[Any, ...]) -> None:
+        """Say that there are too few or too many arguments, for which Numba has a page of types."""
+        names = [name for name, _ in self.annotations]
+        if len(values) != len(names):
+            raise TypeError(f"kernel {self.name} takes {len(names)} arguments, {', '.join(names)}, got {len(values)}")
 
     def _with(self, real: Callable[[float], Any], values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments with those annotated `float` as another type."""

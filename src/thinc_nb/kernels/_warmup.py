@@ -70,10 +70,13 @@ def warmup(
         if progress is not None:
             progress(one, len(warmed), len(jobs))
 
-    if capability is None and _threads.num_threads > 1:
-        from ._board import functions
+    if capability is None:
+        # What they share their work with, and what is compiled beside them.
+        from . import _board, _matrices
 
-        functions()  # What kernels share their work with.
+        _matrices.functions()
+        if _threads.num_threads > 1:
+            _board.functions()
     # A process takes a second to start: none is needed for what is only loaded.
     missing = [job for job in jobs if not is_kept(*job)]
     for job in jobs:
