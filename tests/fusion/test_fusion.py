@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import sys
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -365,3 +366,35 @@ def test_what_is_not_finite_spreads_as_far_as_from_layer_to_layer(value: float, 
     for fused, plain in zip(*results, strict=True):
         np.testing.assert_array_equal(np.isfinite(fused), np.isfinite(plain))
         np.testing.assert_allclose(fused, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_a_forward_function_that_is_called_for_another_node_runs_itself() -> None:
+    """Layers of users call the functions of ours."""
+    names = ("linear", "relu", "sigmoid", "gelu", "mish")
+    forwards = [sys.modules[f"thinc_nb.layers.{name}"].forward for name in names]
+    for make in (layers.Linear, layers.Relu, layers.Swish):
+        node = initialized(make(5), X)
+        for forward in forwards:
+            with fusion(False):
+                expected = forward(node, X, True)[0]
+            np.testing.assert_allclose(forward(node, X, True)[0], expected, rtol=1e-5, atol=1e-6)
+            node.predict(X)
+
+
+def test_functions_that_are_called_for_one_node_keep_plans_of_their_own() -> None:
+    linear, chained = (sys.modules[f"thinc_nb.layers.{name}"].forward for name in ("linear", "chain"))
+
+    def forward(model: Any, X: Any, is_train: bool) -> Any:
+        Y = linear(model, X, is_train)[0]
+        return chained(model, Y, is_train)[0] + linear(model, X, is_train)[0], None
+
+    inner = [initialized(layers.Relu(WIDTH), X), initialized(layers.Linear(WIDTH), X)]
+    params = {name: inner[1].get_param(name) for name in ("W", "b")}
+    for function in (forward, linear, sys.modules["thinc_nb.layers.residual"].forward):
+        model: Net = Model("mine", function, layers=inner, params=params)
+        model.predict(X)
+        with fusion(False):
+            expected = forward(model, X, False)[0]
+        for _ in range(2):
+            np.testing.assert_allclose(forward(model, X, False)[0], expected, rtol=1e-5, atol=1e-6)
+            model.predict(X)

@@ -84,7 +84,7 @@ def runs_in_a_row(forward: ForwardT) -> ForwardT:
 class Plan:
     """The steps that a node's layers run in, and what that depends on."""
 
-    __slots__ = ("_copies", "_lists", "_nodes", "_root", "declined", "ran", "steps")
+    __slots__ = ("_copies", "_lists", "_nodes", "_root", "declined", "is_whole", "ran", "steps")
 
     def __init__(self, root: Node, items: Sequence[Node], watched: Sequence[Node]) -> None:
         self.steps: list[tuple[Step | None, Sequence[Node]]] = []
@@ -100,6 +100,8 @@ class Plan:
             seen.extend(covered if step is None else (*covered, *step.nodes))
             place += len(covered)
         unique = {id(node): node for node in seen if node is not root}.values()
+        self.is_whole = any(item is root for item in items)
+        """Whether the node itself is matched, not its layers."""
         self._root = root._func, root.ops, list(root._layers)
         self._nodes = tuple((node, node._func, node.ops) for node in unique)
         self._lists = [node._layers for node in unique if node._layers]
@@ -150,22 +152,23 @@ def chain_plan(model: Node) -> Plan | None:
     if not _on or _is_watched():
         return None
     plan = model._plan
-    if plan is None or not plan.holds(model):
+    if plan is None or plan.is_whole or not plan.holds(model):
         watched: list[Node] = []
         items = [item for layer in model.layers for item in flattened(layer, watched)]
         plan = model._plan = Plan(model, items, watched)
     return plan
 
 
-def run_as_one(model: Node, X: Any, is_train: bool) -> Result | None:
+def run_as_one(model: Node, forward: Callable[..., Any], X: Any, is_train: bool) -> Result | None:
     """Run a node that is no chain by a form that matches it; None if there is none, or if it declines.
 
+    forward: the function that asks. Of a node with another one, which calls it, a form would run that other one.
     A layer inside a chain that declined to run it fused asks, and is declined, once more: that takes a microsecond.
     """
-    if not _on or _is_watched():
+    if not _on or model._func is not forward or _is_watched():
         return None
     plan = model._plan
-    if plan is None or not plan.holds(model):
+    if plan is None or not plan.is_whole or not plan.holds(model):
         plan = model._plan = Plan(model, [model], ())
     return plan.run_whole(X, is_train)
 

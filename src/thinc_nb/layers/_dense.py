@@ -104,12 +104,16 @@ def affine(model: Model[Any, Any], X: Floats2d) -> tuple[Floats2d, Callable[[Flo
 
 def activated(
     model: Model[Any, Any],
+    forward: Forward,
     X: Floats2d,
     activation: Callable[[Floats2d], Floats2d],
     derivative: Callable[[Floats2d, Floats2d], Floats2d],
 ) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
-    """Y = activation(Z) of Z = X Wᵀ + b, with the callback; derivative(dY, Z) is dZ."""
-    fused = run_as_one(model, X, is_train=False)  # They are the same in training.
+    """Y = activation(Z) of Z = X Wᵀ + b, with the callback; derivative(dY, Z) is dZ.
+
+    forward: the layer's.
+    """
+    fused = run_as_one(model, forward, X, is_train=False)  # They are the same in training.
     if fused is not None:
         return fused
     Z, backprop_affine = affine(model, X)

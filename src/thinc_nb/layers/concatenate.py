@@ -47,7 +47,7 @@ def concatenate(*layers: Model[A, B]) -> Model[A, B]:
 
 def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """The outputs side by side; the gradient of the input is the sum of the layers'."""
-    fused = run_as_one(model, X, is_train)
+    fused = run_as_one(model, forward, X, is_train)
     if fused is not None:
         return fused
     name, ops = f"layer {model.name!r}", model.ops

@@ -34,4 +34,4 @@ def forward(
     model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool
 ) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
     """The activation of X Wᵀ + b."""
-    return activated(model, X, model.ops.hard_swish, model.ops.backprop_hard_swish)
+    return activated(model, forward, X, model.ops.hard_swish, model.ops.backprop_hard_swish)

@@ -36,7 +36,7 @@ def forward(
     model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool
 ) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
     """The activation of X Wᵀ + b."""
-    fused = run_as_one(model, X, is_train)
+    fused = run_as_one(model, forward, X, is_train)
     if fused is not None:
         return fused
     ops = model.ops

@@ -29,7 +29,7 @@ def residual(layer: Model[A, A, NI, NO]) -> Model[A, A, NI, NO]:
 
 def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     """f(X) + X."""
-    fused = run_as_one(model, X, is_train)
+    fused = run_as_one(model, forward, X, is_train)
     if fused is not None:
         return fused
     name, ops = f"layer {model.name!r}", model.ops
