@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -297,3 +298,16 @@ def test_small_buffers_take_no_page_more() -> None:
     assert is_aligned(array)
     assert array.base is not None
     assert array.base.nbytes <= 4000 + 64
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [lambda model: chain(model, linear(1, 1)).initialize(), lambda model: model.set_param("W", ones(5, 5))],
+)
+def test_a_block_that_parameters_have_left_is_gone(leave: Callable[[Model[Any, Any]], Any]) -> None:
+    model = node("linear", params={"W": ones(2, 3)}).initialize()
+    (arena,) = arenas_of(model)
+    block = weakref.ref(arena.weights)
+    del arena
+    leave(model)
+    assert block() is None

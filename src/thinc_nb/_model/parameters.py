@@ -131,7 +131,7 @@ class Parameter:
             return
         self.value = value
         if self.home is not None and not _alike(self.home.weights, value):
-            self.home = None
+            self.home = self.span = None
             self.grad = None
         if self.grad is not None and not _alike(self.grad, value):
             self.grad = None
@@ -139,7 +139,7 @@ class Parameter:
     def move(self, home: Home) -> None:
         """Hold the weights that are at this place in a block; the gradient, if it fits them, moves beside them."""
         self.set(home.weights)
-        self.home = home
+        self.home, self.span = home, None  # which would keep the former block
         old = self.grad
         if old is not None:
             self.grad, self.grad_is_given = home.gradient(), False
