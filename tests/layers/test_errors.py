@@ -350,6 +350,23 @@ def test_an_error_goes_to_another_process_with_its_text_and_without_its_layer() 
     assert pickle.loads(pickle.dumps(other.value)).__notes__ == other.value.__notes__
 
 
+@pytest.mark.parametrize("error", [InputError("wrong"), OSError("wrong")])
+def test_an_error_from_another_process_is_placed_where_it_is_raised_again(error: Exception) -> None:
+    def failing(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
+        raise error
+
+    def handing_on(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
+        try:
+            model.layers[0].predict(X)
+        except Exception as caught:  # noqa: BLE001  # whatever it is
+            raise pickle.loads(pickle.dumps(caught)) from None
+
+    model = in_chain(Model("remote", handing_on, layers=[Model("failing", failing)]))
+    with pytest.raises(type(error)) as caught:
+        model.predict(X)
+    assert "layers[1] 'remote'" in "".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+
+
 def test_in_a_list_the_first_item_of_another_kind_is_named() -> None:
     with pytest.raises(InputError, match=r"got a list of 3, the first float32 \(2, 4\), at position 1 None$"):
         api.with_array(api.noop()).predict([X[:2], None, X])

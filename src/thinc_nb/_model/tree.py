@@ -125,7 +125,10 @@ def locate(error: Exception, root: Node) -> None:
 
     Called by every node that the error passes, from the innermost outwards.
     """
-    node = error.__dict__.setdefault("_layer", _Origin(root)).node or root
+    origin: _Origin = error.__dict__.setdefault("_layer", _Origin(root))
+    if origin.node is None:  # The error has been copied: it comes from where it is raised now.
+        origin.node = root
+    node = origin.node
     path = path_to(root, node)
     if isinstance(error, ModelError):
         error.layer_path = None if node is root else path
