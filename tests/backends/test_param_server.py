@@ -22,6 +22,10 @@ def test_gradients_add_up_and_do_not_touch_what_was_given() -> None:
     assert list(given) == [(1, "W")]
     assert server.param_keys == ((1, "W"), (3, "W"))
     assert server.grad_keys == ((1, "W"),)  # of what has parameters here
+    server.set_grad(0, "W", d)
+    server.set_param(0, "W", W)
+    server.set_grad(3, "W", d)
+    assert server.grad_keys == ((1, "W"), (3, "W"), (0, "W"))  # in their order
     assert server.has_param(3, "W")
     assert not server.has_param(3, "b")
     assert server.has_grad(2, "b")

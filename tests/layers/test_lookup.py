@@ -113,6 +113,12 @@ def test_getitem_is_numpy_s(index: Any) -> None:
     np.testing.assert_array_equal(backprop(Y), expected)
 
 
+@pytest.mark.parametrize("layer", [api.array_getitem((slice(0, None), 0)), api.HashEmbed(4, 9, column=0).initialize()])
+def test_rows_without_columns_have_no_column(layer: Any) -> None:
+    with pytest.raises(IndexError, match=r"takes X\[0:, 0\], got u?int64 \(3, 0\)"):
+        layer.predict(np.zeros((3, 0), dtype="uint64"))
+
+
 @pytest.mark.without_contracts
 def test_getitem_refuses_what_is_no_array() -> None:
     with pytest.raises(TypeError, match="layer 'array-getitem' takes an array, got a list of 1"):

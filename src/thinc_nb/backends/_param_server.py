@@ -41,7 +41,7 @@ class ParamServer:
     @property
     def grad_keys(self) -> tuple[KeyT, ...]:
         """The keys of gradients whose parameters are here."""
-        return tuple(key for key in self._grads if key in self._params)
+        return tuple(key for key in self._params if key in self._grads)
 
     def has_param(self, model_id: int, name: str) -> bool:
         return (model_id, name) in self._params

@@ -50,7 +50,7 @@ def forward(model: Model[Any, Any], X: ArrayXd, is_train: bool) -> tuple[Any, Ca
     try:
         Y = X[index]
     except IndexError as error:
-        if X.size == 0 and isinstance(index, tuple) and not isinstance(index[0], int):
+        if X.shape[:1] == (0,) and isinstance(index, tuple) and not isinstance(index[0], int):
             # Batches without rows may have lost their width: there is no column to take, and no row to take it of.
             return X, lambda dY: model.ops.alloc(X.shape, dtype=X.dtype)
         raise InputIndexError(
