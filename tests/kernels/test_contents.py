@@ -17,6 +17,7 @@ CELL = """
 from __future__ import annotations
 import math
 import numpy
+from numba import njit
 from types import SimpleNamespace
 from thinc_nb.kernels import Kernel, Reals1d, exp, inline
 FACTOR = {factor}
@@ -24,6 +25,28 @@ TABLE = numpy.array([{factor}])
 THING = object()
 settings = type(math)("settings")
 settings.FACTOR = {factor}
+settings.inner = type(math)("settings.inner")
+settings.inner.inner, settings.inner.SIZE = settings.inner, {factor}
+
+def times_by(factor):
+    @njit
+    def times(x):
+        return x * factor
+    return times
+
+held = times_by({factor})
+
+@njit
+def shifted(x, by={factor}):
+    return x + by
+
+@inline
+def moved(x, by={factor}):
+    return x + by
+
+@njit(fastmath={factor} > 2, error_model="numpy")
+def halved(x):
+    return x / 2
 
 @inline
 def doubled(x):
@@ -77,13 +100,31 @@ def test_a_cell_that_is_run_again_with_another_body_or_constant_is_compiled_agai
 
 @pytest.mark.parametrize(
     "term",
-    ["FACTOR", "times(x[i])", "TABLE[0]", "settings.FACTOR", "sum([FACTOR for _ in range(2)])"],
+    [
+        "FACTOR",
+        "times(x[i])",
+        "TABLE[0]",
+        "settings.FACTOR",
+        "settings.inner.SIZE",
+        "settings.inner.inner.SIZE",
+        "held(x[i])",
+        "shifted(x[i])",
+        "moved(x[i])",
+        "halved(x[i])",
+        "sum([FACTOR for _ in range(2)])",
+    ],
 )
 def test_the_contents_of_a_body_are_its_code_and_all_that_it_uses(term):
     contents = contents_of(Kernel(body_of(term), "items"))
     assert contents == contents_of(Kernel(body_of(term), "items"))
     assert contents != contents_of(Kernel(body_of(term, factor=3.0), "items"))
     assert contents != contents_of(Kernel(body_of(f"-({term})"), "items"))
+
+
+@pytest.mark.parametrize("term", ["held(x[i])", "shifted(x[i])"])
+def test_what_a_function_of_numba_holds_is_compiled_with_it(term):
+    results(term)
+    assert results(term, factor=5.0) == ([0, 5, 10] if term == "held(x[i])" else [5, 6, 7])
 
 
 @pytest.mark.parametrize(

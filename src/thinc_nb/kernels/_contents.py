@@ -47,6 +47,7 @@ def _parts(value: Any, names: tuple[str, ...], seen: list[object]) -> object:
     """What a value is, in tuples and text. names: those of the attributes that are looked up where it is used."""
     if isinstance(value, Word):
         return "word", value.name
+    options = _options(value)
     value = value.function if isinstance(value, Inline) else getattr(value, "py_func", value)  # numba's functions
     if isinstance(value, CONSTANTS):
         return type(value).__name__, repr(value)
@@ -60,14 +61,38 @@ def _parts(value: Any, names: tuple[str, ...], seen: list[object]) -> object:
     if isinstance(value, ModuleType):
         if value.__name__.partition(".")[0] in LIBRARIES:
             return "module", value.__name__
+        if (value, names) in seen:
+            return "again", seen.index((value, names))
+        seen.append((value, names))
         found = [(name, getattr(value, name)) for name in names if hasattr(value, name)]
-        return "module", tuple((name, _parts(item, (), seen)) for name, item in found)
+        return "module", tuple((name, _parts(item, names, seen)) for name, item in found)
     if isinstance(value, FunctionType):
         if value in seen:
-            return "again", seen.index(value)
+            return "again", seen.index(value), options
         seen.append(value)
-        return "function", _code_parts(value.__code__, value.__globals__, seen)
+        return "function", _code_parts(value.__code__, value.__globals__, seen), _held(value, seen), options
     raise UnknownContentsError
+
+
+def _options(value: Any) -> list[tuple[str, str]]:
+    """What numba compiles a function of its own with."""
+    options = getattr(value, "targetoptions", None)
+    if not isinstance(options, dict):
+        return []
+    # Sets have another order in each process.
+    listed = {name: sorted(kept) if isinstance(kept, (set, frozenset)) else kept for name, kept in options.items()}
+    return sorted((name, repr(kept)) for name, kept in listed.items())
+
+
+def _held(function: FunctionType, seen: list[object]) -> object:
+    """The values that a function holds itself: defaults, and variables of the function around it."""
+    try:
+        around = tuple(cell.cell_contents for cell in function.__closure__ or ())
+    except ValueError:  # One has no value yet.
+        raise UnknownContentsError from None
+    names = function.__code__.co_names
+    defaults = function.__defaults__ or (), tuple(sorted((function.__kwdefaults__ or {}).items()))
+    return _parts(defaults, (), seen), [_parts(value, names, seen) for value in around]
 
 
 def _code_parts(code: CodeType, scope: dict[str, Any], seen: list[object]) -> object:
