@@ -15,7 +15,7 @@ from thinc_nb.kernels import KERNELS, Kernel, _threads, cache_info
 from thinc_nb.kernels._bind import Binder
 from thinc_nb.kernels._cpu import compile_loop
 from thinc_nb.kernels._types import loop_types
-from thinc_nb.kernels._words import Inline, Reals1d, Word, exp, inline
+from thinc_nb.kernels._words import Inline, Int32s1d, Reals1d, Word, exp, inline
 from thinc_nb.kernels.activations import gelu, relu
 from thinc_nb.kernels.dense import bias_softmax
 from thinc_nb.kernels.dropout import dropout
@@ -238,3 +238,29 @@ def test_a_kernel_is_one_loop_its_entry_from_python_and_each_product_once():
     assert len(names) == 4
     for part in ("backprop_product_pairs", "7cpython", "_multiply", "task"):
         assert any(part in name for name in names)
+
+
+@pytest.fixture
+def two_threads():
+    before = _threads.num_threads
+    _threads.share(2)
+    yield
+    _threads.share(before)
+
+
+def looked_up(i: int, out: Reals1d, places: Int32s1d, table: Reals1d, few: Reals1d) -> None:
+    out[i] = table[places[i]] + few[-1]
+
+
+@pytest.mark.parametrize("items", [5000, 1 << 16])
+@pytest.mark.parametrize("size", [1, 300, 10_000, 1 << 17])
+def test_arrays_that_belong_to_all_items_are_not_divided(two_threads, items, size):
+    rng = np.random.default_rng(0)
+    places, table, few = rng.integers(0, size, items, "i"), rng.random(size, "f"), rng.random(7, "f")
+    # In numpy's memory an array begins where a line of the cache does, or 16 bytes behind.
+    for start in (0, 1):
+        out = np.zeros(items + 1, "f")[start : items + start]
+        kernel = Kernel(looked_up, "items")
+        for _ in range(3):
+            kernel(out, places, table, few)
+            np.testing.assert_array_equal(out, table[places] + few[-1])

@@ -72,8 +72,8 @@ class Kernel(Generic[P]):
         self._decides = next((place for place, kind in enumerate(kinds) if kind.startswith("Reals")), 0)
         self.counter = next((place for place, kind in enumerate(kinds) if kind == "Start"), None)
         # What says how much work there is. Of a table a few rows are read, however large it is.
-        names = [name for name, _ in self.annotations]
-        self.weighty = tuple(i for i, kind in enumerate(kinds) if kind.endswith("d") and names[i] not in TABLES)
+        self.tables = tuple(i for i, (name, _) in enumerate(self.annotations) if name in TABLES)
+        self.weighty = tuple(i for i, kind in enumerate(kinds) if kind.endswith("d") and i not in self.tables)
         # Rows that add to the same place are safe on CUDA, where the addition is atomic, and one after another here.
         self.divisible = "atomic_add" not in body.__code__.co_names
         self.is_product = any(name.startswith("multiply") for name in body.__code__.co_names)
@@ -198,7 +198,9 @@ KERNELS: dict[str, Kernel[...]] = {}
 def elementwise(body: Callable[Concatenate[int, P], None]) -> Kernel[P]:
     """A kernel over the elements of flat arrays: vectorised on the CPU, a grid of threads on CUDA.
 
-    An array that is written to may be one of the others, but must not overlap another in part.
+    An array that is written to may be one of the others, but must not overlap another in part. Work is done in parts:
+    an array of as many elements for each item is divided, and one of any other number, or that is called `table` or
+    `d_table`, is not.
     """
     return Kernel(body, "items")
 

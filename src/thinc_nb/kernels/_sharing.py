@@ -139,7 +139,7 @@ def _parts(
     """The arguments for some of the items."""
     for place, argtype in enumerate(args):
         value = builder.extract_value(arguments, place)
-        if isinstance(argtype, types.Array):
+        if isinstance(argtype, types.Array) and place not in kernel.tables:
             value = _part(context, builder, argtype, value, items, start, stop)
         elif place == kernel.counter:
             value = builder.add(value, builder.trunc(start, value.type))
@@ -171,11 +171,16 @@ def _work_of_product(builder: Any, sizes: Sequence[Any], rows: Any) -> Any:
 
 
 def _part(context: Any, builder: Any, kind: Any, value: Any, items: Any, start: Any, stop: Any) -> Any:
-    """The part of a flat array that belongs to some of the items. It may hold several elements for each."""
+    """The part of a flat array that belongs to some of the items. It may hold several elements for each.
+
+    All of one that is not so many times as long as there are items: that belongs to all of them.
+    """
     array = context.make_array(kind)(context, builder, value)
     each = builder.sdiv(array.nitems, items)
-    size = builder.mul(builder.sub(stop, start), each)
-    array.data = builder.gep(array.data, [builder.mul(start, each)])
+    is_divided = builder.icmp_signed("==", builder.mul(each, items), array.nitems)
+    first = builder.select(is_divided, builder.mul(start, each), ir.Constant(WORD, 0))
+    size = builder.select(is_divided, builder.mul(builder.sub(stop, start), each), array.nitems)
+    array.data = builder.gep(array.data, [first])
     array.nitems = size
     array.shape = cgutils.pack_array(builder, [size])
     return array._getvalue()
