@@ -108,3 +108,12 @@ def test_averages_move_by_the_decay_of_the_step():
     ema = np.zeros(3, dtype="f")
     ops.update_averages(ema, np.ones(3, dtype="f"), 100_000)
     np.testing.assert_allclose(ema, 1e-4, rtol=1e-4)
+
+
+def test_averages_may_overlap_the_weights():
+    memory = np.random.default_rng(0).random(6000, "f")
+    for step in (1, 3, 16):
+        expected, given = memory.copy(), memory.copy()
+        expected[step:] -= 0.5 * (expected[step:] - expected[:-step].copy())
+        ops.update_averages(given[step:], given[:-step], 8)
+        np.testing.assert_allclose(given, expected, rtol=1e-6)

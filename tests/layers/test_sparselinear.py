@@ -122,6 +122,19 @@ def test_sums_of_every_width_are_those_of_float64(rng: Any, layer: Any, length: 
 
 
 @pytest.mark.parametrize("layer", [SparseLinear, SparseLinear_v2])
+@pytest.mark.parametrize(("of_weights", "of_bias"), [("f", "d"), ("d", "f")])
+def test_weights_and_bias_may_differ_in_precision(rng: Any, layer: Any, of_weights: str, of_bias: str) -> None:
+    model = layer(5, length=64).initialize()
+    for name, dtype in (("W", of_weights), ("b", of_bias)):
+        model.set_param(name, rng.standard_normal(model.get_param(name).shape).astype(dtype))
+    Y = model.predict((KEYS, VALUES, LENGTHS))
+    assert Y.dtype == of_weights
+    for name in ("W", "b"):
+        model.set_param(name, model.get_param(name).astype("d"))
+    np.testing.assert_allclose(Y, model.predict((KEYS, VALUES.astype("d"), LENGTHS)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [SparseLinear, SparseLinear_v2])
 def test_an_item_has_the_same_bits_among_few_and_among_many(rng: Any, layer: Any) -> None:
     model = layer(5, length=256).initialize()
     model.set_param("W", rng.standard_normal(model.get_param("W").shape).astype("f"))

@@ -162,8 +162,7 @@ class EmbeddingOps(LengthOps):
             raise InputError(f"sparse_linear: W must have {len(b)} * {length} elements, got {described(W)}")
         bits = self._ids("sparse_linear: keys", keys)
         weighed = self._reals("sparse_linear: values", values, 1)
-        if weighed.dtype is not W.dtype and weighed.dtype != W.dtype:
-            weighed = weighed.astype(W.dtype)
+        b, weighed = (array.astype(W.dtype, copy=False) for array in (b, weighed))
         _, offsets = self._offsets("sparse_linear", lengths, len(bits))
         Y = self._empty((len(offsets) - 1, len(b)), W.dtype)
         places = self._empty((2, len(bits)), UINT32)

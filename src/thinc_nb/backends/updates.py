@@ -141,6 +141,8 @@ class UpdateOps(OpsBase):
         decay = min((1.0 + t) / (10.0 + t), max_decay)
         check_overwritable("update_averages", ema)
         average, w = self._alike("update_averages", ema, weights)
+        if w is not average and self.xp.may_share_memory(w, average):
+            w = w.copy()  # Loops over items take arrays to be one and the same or to have nothing in common.
         kernels.move_average(average.reshape(-1), w.reshape(-1), 1.0 - decay)
         self._given(ema, average)
 
