@@ -110,6 +110,8 @@ def test_a_bad_value_is_one_line_that_names_section_and_key(
         ("no sections", "no section headers"),
         ("[model]\na = 1\n", "there is no section [dataset]"),
         ("[a]\nb = ${c.d}\n", "c.d"),
+        ("[a]\nb = 1\n[a]\n", "section 'a' already exists"),
+        ("[a]\nb = 1\nb = 2\n", "option 'b' in section 'a' already exists"),
     ],
 )
 def test_a_bad_file_is_one_line(text: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

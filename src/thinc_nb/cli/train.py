@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import configparser
 import importlib
 import importlib.util
 import json
@@ -236,7 +237,7 @@ def _config_errors(path: Path) -> Iterator[None]:
             for problem in err.errors or ()
         ]
         raise CommandError("; ".join(problems) or err.desc or "not a valid config", path=path) from err
-    except (ValueError, TypeError) as err:
+    except (ValueError, TypeError, configparser.Error) as err:
         raise CommandError(str(err), path=path) from err
 
 
