@@ -149,6 +149,8 @@ def test_without_a_program_the_usage_is_shown(words):
     [
         (["nowhere.py"], "there is no file 'nowhere.py'"),
         (["-m", "nowhere.at_all"], "there is no module 'nowhere.at_all'"),
+        (["-m", "json.nowhere"], "there is no module 'json.nowhere'"),
+        (["-m", "json.tool.nowhere"], "there is no module 'json.tool.nowhere'"),
     ],
 )
 def test_a_program_that_is_not_there_is_one_line(words, said):

@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(0 if words[:1] in (["-h"], ["--help"]) else 2)
     install_as_thinc()
     if words[0] == "-m":
-        if find_spec(words[1].partition(".")[0]) is None:
+        if not _is_there(words[1]):
             raise SystemExit(f"python -m thinc_nb.as_thinc: there is no module {words[1]!r}")
         sys.argv = words[1:]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
@@ -144,6 +144,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.argv = words
         sys.path[0] = str(Path(words[0]).resolve().parent)
         runpy.run_path(words[0], run_name="__main__")
+
+
+def _is_there(module: str) -> bool:
+    """Whether there is such a module. Packages around it are imported, as it is run."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # A package around it lacks something.
+        return False
 
 
 if __name__ == "__main__":
