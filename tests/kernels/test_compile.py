@@ -264,3 +264,44 @@ def test_arrays_that_belong_to_all_items_are_not_divided(two_threads, items, siz
         for _ in range(3):
             kernel(out, places, table, few)
             np.testing.assert_array_equal(out, table[places] + few[-1])
+
+
+PRINTING = """
+from __future__ import annotations
+import numpy
+from thinc_nb.kernels import Reals1d, elementwise, inline
+
+@inline
+def seen(i, v):
+    print("seen", i, v)
+    return v
+
+@elementwise
+def body(i: int, out: Reals1d, x: Reals1d) -> None:
+    print(i, x[i])
+    out[i] = seen(i, x[i])
+    if x[i] > 1.0:
+        raise ValueError("large")
+
+try:
+    body(numpy.zeros(3, "f"), numpy.arange(3, dtype="f"))
+except ValueError as error:
+    print(error.args)
+"""
+
+
+def test_a_body_may_print_and_raise_whether_it_was_compiled_here_or_kept(tmp_path):
+    (tmp_path / "program.py").write_text(PRINTING)
+    env = {**os.environ, "THINC_NB_CACHE_DIR": str(tmp_path)}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, tmp_path / "program.py"],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.stderr == ""
+        expected = [line for i in range(3) for line in (f"{i} {i}.0", f"seen {i} {i}.0")]
+        assert done.stdout.splitlines() == [*expected, "('large',)"]

@@ -5,6 +5,7 @@ from typing import Any
 class Compiler:
     state: Any
     def define_pipelines(self) -> list[Any]: ...
+    def compile_extra(self, func: Any) -> Any: ...
 
 class CompileResult:
     # Any: the parts are numba's own, passed on unread.
