@@ -35,11 +35,11 @@ METHODS = frozenset(
 )
 FUNCTIONS = frozenset(
     """
-    abs all any arange argmax argmin array_equal ascontiguousarray bincount broadcast_to clip concatenate cos
-    cumsum diff dot einsum empty empty_like exp expand_dims eye flatnonzero full full_like hstack isfinite isnan
-    log matmul maximum mean minimum moveaxis nonzero ones ones_like outer prod repeat reshape searchsorted sign
-    sin split sqrt square squeeze stack sum swapaxes tanh tensordot tile transpose triu unique vstack where zeros
-    zeros_like
+    abs all any arange argmax argmin array_equal ascontiguousarray bincount broadcast_to clip concatenate
+    cos cumsum diff dot einsum empty empty_like exp expand_dims eye flatnonzero full full_like hstack
+    isfinite isnan log matmul maximum may_share_memory mean minimum moveaxis nonzero ones ones_like outer
+    prod repeat reshape searchsorted sign sin split sqrt square squeeze stack sum swapaxes tanh tensordot
+    tile transpose triu unique vstack where zeros zeros_like
     """.split()  # noqa: SIM905
 )
 
