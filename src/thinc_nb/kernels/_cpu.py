@@ -148,19 +148,18 @@ def prefetch(typing_context: Any, a: Any) -> Any:
     return types.void(a), generate
 
 
-# The first argument is the address of a board, or what is not positive: minus the first item, for a part of the work.
-# A loop returns 1 if there would have been work for other threads.
+# The three loops that a body is compiled in. A positive `board` is the address where threads agree on who does what
+# (see _board.py): all items are to be done, and the loop may have other threads do a part of them. Otherwise the loop
+# itself does the items from -board to before `stop`. It returns 1 if there would have been work for other threads.
 
 
 def over_items(board: int, stop: int, *args: Any) -> int:
     align_stack()
     prefer_widest_vectors()
     read_before_writing()
-    alone = 0
-    if board > 0:
-        alone = share(board, stop, args)
-        if alone < 0:
-            return 0
+    alone = share(board, stop, args) if board > 0 else 0
+    if alone < 0:
+        return 0
     values = in_precision(args)
     # A few items first, up to where the first array comes to a line of the cache: numpy's large arrays begin 16 bytes
     # behind one, and a store across two lines takes half as long again as one that is not.
@@ -178,13 +177,11 @@ def over_items(board: int, stop: int, *args: Any) -> int:
 def over_rows(board: int, stop: int, *args: Any) -> int:
     align_stack()
     prefer_widest_vectors()
-    alone, start = 0, -board
-    if board > 0:
-        alone, start = share(board, stop, args), 0
-        if alone < 0:
-            return 0
+    alone = share(board, stop, args) if board > 0 else 0
+    if alone < 0:
+        return 0
     values = in_precision(args)
-    for r in range(start, stop):
+    for r in range(max(-board, 0), stop):
         body(r, *values)
     return alone
 
@@ -192,13 +189,11 @@ def over_rows(board: int, stop: int, *args: Any) -> int:
 def over_blocks(board: int, stop: int, *args: Any) -> int:
     align_stack()
     prefer_widest_vectors()
-    alone, start = 0, -board
-    if board > 0:
-        alone, start = share(board, stop, args), 0
-        if alone < 0:
-            return 0
+    alone = share(board, stop, args) if board > 0 else 0
+    if alone < 0:
+        return 0
     values = in_precision(args)
-    for block in range(start // BLOCK_ROWS, (stop + BLOCK_ROWS - 1) // BLOCK_ROWS):
+    for block in range(max(-board, 0) // BLOCK_ROWS, (stop + BLOCK_ROWS - 1) // BLOCK_ROWS):
         body(block, block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, stop), *values)
     return alone
 

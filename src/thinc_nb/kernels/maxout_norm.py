@@ -10,7 +10,23 @@ from __future__ import annotations
 import numpy as np
 
 from ._compile import blockwise, rowwise
-from ._words import Real, Reals1d, Reals2d, UInt8s2d, UInt32, inline, lane, lanes, real, sqrt, sum_lanes, sync_lanes
+from ._rows import add_row, clear_row, copy_row
+from ._words import (
+    Real,
+    Reals1d,
+    Reals2d,
+    UInt8s2d,
+    UInt32,
+    inline,
+    lane,
+    lanes,
+    real,
+    sqrt,
+    sum_of,
+    sum_of_squares,
+    sums_of_products,
+    sync_lanes,
+)
 from .dropout import random_bits
 
 u32, u64 = np.uint32, np.uint64
@@ -26,10 +42,57 @@ def kept(v: Real, key: Real, threshold: Real, place: int) -> Real:
     return v if random_bits(key, u32(place)) >= threshold else ZERO
 
 
-# A few rows at a time, one simple loop after the other while they are in the nearest cache: with all loops for a row in
-# one another LLVM vectorises few of them (2.3 times as slow).
+@inline
+def largest_and_which(best: Real, which: Real, z: Real, bias: Real, pieces: int) -> None:
+    """For each unit of a row the largest of its pieces of z + bias, and which one that is."""
+    width = best.shape[0]
+    if pieces == 3:
+        for j in range(lane(), width, lanes()):
+            a = z[3 * j] + bias[3 * j]
+            b = z[3 * j + 1] + bias[3 * j + 1]
+            c = z[3 * j + 2] + bias[3 * j + 2]
+            place = FIRST
+            if b > a:
+                a = b
+                place = SECOND
+            if c > a:
+                a = c
+                place = THIRD
+            best[j] = a
+            which[j] = place
+    else:
+        for j in range(lane(), width, lanes()):
+            a = z[2 * j] + bias[2 * j]
+            b = z[2 * j + 1] + bias[2 * j + 1]
+            second = b > a
+            best[j] = b if second else a
+            which[j] = SECOND if second else FIRST
+
+
+@inline
+def largest(best: Real, z: Real, bias: Real, pieces: int) -> None:
+    """`largest_and_which` where nobody asks which."""
+    width = best.shape[0]
+    if pieces == 3:
+        for j in range(lane(), width, lanes()):
+            a = z[3 * j] + bias[3 * j]
+            b = z[3 * j + 1] + bias[3 * j + 1]
+            c = z[3 * j + 2] + bias[3 * j + 2]
+            a = b if b > a else a
+            best[j] = c if c > a else a
+    else:
+        for j in range(lane(), width, lanes()):
+            a = z[2 * j] + bias[2 * j]
+            b = z[2 * j + 1] + bias[2 * j + 1]
+            best[j] = b if b > a else a
+
+
+# All three kernels take a few rows through one simple loop after the other, while these rows are in the nearest cache.
+# With one loop over rows around all that is done for a row, LLVM vectorises few of the inner ones (2.3 times as slow).
+
+
 @blockwise(cpu=16, cuda=1)
-def maxout_norm(  # noqa: C901  # one simple loop after the other
+def maxout_norm(
     block: int,
     start: int,
     stop: int,
@@ -51,42 +114,12 @@ def maxout_norm(  # noqa: C901  # one simple loop after the other
     """For training: also keeps the normalised rows, the largest pieces and 1 / deviation. x is read if `residual`."""
     width = normed.shape[1]
     share = ONE / real(width)
-    if pieces == 3:
-        for r in range(start, stop):
-            p, h, w = z[r], normed[r], which[r]
-            for j in range(lane(), width, lanes()):
-                a = p[3 * j] + bias[3 * j]
-                b = p[3 * j + 1] + bias[3 * j + 1]
-                c = p[3 * j + 2] + bias[3 * j + 2]
-                place = FIRST
-                if b > a:
-                    a = b
-                    place = SECOND
-                if c > a:
-                    a = c
-                    place = THIRD
-                h[j] = a
-                w[j] = place
-    else:
-        for r in range(start, stop):
-            p, h, w = z[r], normed[r], which[r]
-            for j in range(lane(), width, lanes()):
-                a = p[2 * j] + bias[2 * j]
-                b = p[2 * j + 1] + bias[2 * j + 1]
-                second = b > a
-                h[j] = b if second else a
-                w[j] = SECOND if second else FIRST
+    for r in range(start, stop):
+        largest_and_which(normed[r], which[r], z[r], bias, pieces)
     for r in range(start, stop):
         h = normed[r]
-        total = ZERO
-        for j in range(lane(), width, lanes()):
-            total += h[j]
-        mean = sum_lanes(total) * share
-        total = ZERO
-        for j in range(lane(), width, lanes()):
-            d = h[j] - mean
-            total += d * d
-        deviation = ONE / sqrt(sum_lanes(total) * share + EPSILON)
+        mean = sum_of(h) * share
+        deviation = ONE / sqrt(sum_of_squares(h, mean) * share + EPSILON)
         if lane() == 0:
             rstd[r] = deviation
         for j in range(lane(), width, lanes()):
@@ -102,9 +135,7 @@ def maxout_norm(  # noqa: C901  # one simple loop after the other
                 out[j] = kept(out[j] * scale, key, threshold, r * width + j)
     if residual:
         for r in range(start, stop):
-            given, out = x[r], y[r]
-            for j in range(lane(), width, lanes()):
-                out[j] += given[j]
+            add_row(y[r], x[r], width)
 
 
 @blockwise(cpu=16, cuda=1)
@@ -124,40 +155,27 @@ def maxout_norm_only(
     """For prediction: nothing is kept, nothing dropped."""
     width = y.shape[1]
     share = ONE / real(width)
-    if pieces == 3:
-        for r in range(start, stop):
-            p, out = z[r], y[r]
-            for j in range(lane(), width, lanes()):
-                a = p[3 * j] + bias[3 * j]
-                b = p[3 * j + 1] + bias[3 * j + 1]
-                c = p[3 * j + 2] + bias[3 * j + 2]
-                a = b if b > a else a
-                out[j] = c if c > a else a
-    else:
-        for r in range(start, stop):
-            p, out = z[r], y[r]
-            for j in range(lane(), width, lanes()):
-                a = p[2 * j] + bias[2 * j]
-                b = p[2 * j + 1] + bias[2 * j + 1]
-                out[j] = b if b > a else a
+    for r in range(start, stop):
+        largest(y[r], z[r], bias, pieces)
     for r in range(start, stop):
         out = y[r]
-        total = ZERO
-        for j in range(lane(), width, lanes()):
-            total += out[j]
-        mean = sum_lanes(total) * share
-        total = ZERO
-        for j in range(lane(), width, lanes()):
-            d = out[j] - mean
-            total += d * d
-        deviation = ONE / sqrt(sum_lanes(total) * share + EPSILON)
+        mean = sum_of(out) * share
+        deviation = ONE / sqrt(sum_of_squares(out, mean) * share + EPSILON)
         for j in range(lane(), width, lanes()):
             out[j] = (out[j] - mean) * deviation * gain[j] + shift[j]
     if residual:
         for r in range(start, stop):
-            given, out = x[r], y[r]
-            for j in range(lane(), width, lanes()):
-                out[j] += given[j]
+            add_row(y[r], x[r], width)
+
+
+@inline
+def to_largest(dz: Real, d_bias: Real, g: Real, which: Real, pieces: int) -> None:
+    """A row's gradients of units, each to its largest piece. The other pieces of dz are 0 already."""
+    # Zeros, then a store for each unit: 5 times as fast as three selects. Unsigned places: see maxout.py.
+    for j in range(lane(), g.shape[0], lanes()):
+        place = u64(j) * u64(pieces) + u64(which[j])
+        dz[place] = g[j]
+        d_bias[place] += g[j]
 
 
 ROWS = 32
@@ -166,7 +184,7 @@ ROWS = 32
 
 # Each block adds up its own sums over rows: of gain, shift and bias, one after the other.
 @blockwise(cpu=ROWS, cuda=ROWS)
-def backprop_maxout_norm(  # noqa: C901  # the same
+def backprop_maxout_norm(
     block: int,
     start: int,
     stop: int,
@@ -194,19 +212,15 @@ def backprop_maxout_norm(  # noqa: C901  # the same
     share = ONE / real(width)
     own = sums[block]
     d_gain, d_shift, d_bias = own[:width], own[width : 2 * width], own[2 * width :]
-    for j in range(lane(), own.shape[0], lanes()):
-        own[j] = ZERO
+    clear_row(own, own.shape[0])
     sync_lanes()
-    if threshold > KEEP_ALL:
-        for r in range(start, stop):
-            d, g = dy[r], room[r]
+    for r in range(start, stop):
+        d, g = dy[r], room[r]
+        if threshold > KEEP_ALL:
             for j in range(lane(), width, lanes()):
                 g[j] = kept(d[j] * scale, key, threshold, r * width + j)
-    else:
-        for r in range(start, stop):
-            d, g = dy[r], room[r]
-            for j in range(lane(), width, lanes()):
-                g[j] = d[j]
+        else:
+            copy_row(g, d, width)
     for r in range(start, stop):
         g, h = room[r], normed[r]
         for j in range(lane(), width, lanes()):
@@ -214,54 +228,31 @@ def backprop_maxout_norm(  # noqa: C901  # the same
             d_shift[j] += g[j]
     for r in range(start, stop):
         g, h = room[r], normed[r]
-        sum_g = ZERO
-        sum_gh = ZERO
-        for j in range(lane(), width, lanes()):
-            v = g[j] * gain[j]
-            sum_g += v
-            sum_gh += v * h[j]
-        sum_g = sum_lanes(sum_g) * share
-        sum_gh = sum_lanes(sum_gh) * share
+        sum_g, sum_gh = sums_of_products(g, gain, h, ZERO)
+        mean_g, mean_gh = sum_g * share, sum_gh * share
         deviation = rstd[r]
         for j in range(lane(), width, lanes()):
-            g[j] = deviation * (g[j] * gain[j] - sum_g - h[j] * sum_gh)
-    # Zeros, then a store for each unit: 5 times as fast as three selects. Unsigned places: see maxout.py.
+            g[j] = deviation * (g[j] * gain[j] - mean_g - h[j] * mean_gh)
     if paired:
         outs = dz.shape[1] // 2
         for r in range(start, stop, 2):
             even, total, difference, odd = dz[r, :outs], dz[r, outs:], dz[r + 1, :outs], dz[r + 1, outs:]
-            for j in range(lane(), outs, lanes()):
-                even[j] = ZERO
-            for j in range(lane(), outs, lanes()):
-                odd[j] = ZERO
+            clear_row(even, outs)
+            clear_row(odd, outs)
             sync_lanes()
-            g, w = room[r], which[r]
-            for j in range(lane(), width, lanes()):
-                place = u64(j) * u64(pieces) + u64(w[j])
-                even[place] = g[j]
-                d_bias[place] += g[j]
+            to_largest(even, d_bias, room[r], which[r], pieces)
             if r + 1 < stop:
-                g, w = room[r + 1], which[r + 1]
-                for j in range(lane(), width, lanes()):
-                    place = u64(j) * u64(pieces) + u64(w[j])
-                    odd[place] = g[j]
-                    d_bias[place] += g[j]
+                to_largest(odd, d_bias, room[r + 1], which[r + 1], pieces)
             sync_lanes()
             for j in range(lane(), outs, lanes()):
                 total[j] = even[j] + odd[j]
                 difference[j] = even[j] - odd[j]
     else:
         for r in range(start, stop):
-            o = dz[r]
-            for j in range(lane(), o.shape[0], lanes()):
-                o[j] = ZERO
+            clear_row(dz[r], dz.shape[1])
         sync_lanes()
         for r in range(start, stop):
-            g, w, o = room[r], which[r], dz[r]
-            for j in range(lane(), width, lanes()):
-                place = u64(j) * u64(pieces) + u64(w[j])
-                o[place] = g[j]
-                d_bias[place] += g[j]
+            to_largest(dz[r], d_bias, room[r], which[r], pieces)
 
 
 @rowwise
@@ -274,13 +265,11 @@ def windows(r: int, out: Reals2d, x: Reals1d, width: int, window: int) -> None:
     before = (first - (r - window)) * width
     found = x[first * width : last * width]
     within = row[before : before + found.shape[0]]
-    for j in range(lane(), found.shape[0], lanes()):
-        within[j] = found[j]
+    copy_row(within, found, found.shape[0])
     if before > 0:
-        for j in range(lane(), before, lanes()):
-            row[j] = ZERO
-    for j in range(before + found.shape[0] + lane(), row.shape[0], lanes()):
-        row[j] = ZERO
+        clear_row(row, before)
+    after = row[before + found.shape[0] :]
+    clear_row(after, after.shape[0])
 
 
 @rowwise
@@ -296,18 +285,11 @@ def backprop_windows(r: int, dx: Reals2d, dy: Reals2d, d_columns: Reals2d, windo
         for j in range(lane(), width, lanes()):
             row[j] = own[j] + before[j] + after[j]
     else:
-        for j in range(lane(), width, lanes()):
-            row[j] = own[j]
+        copy_row(row, own, width)
         for k in range(1, window + 1):
             if r - k >= 0:
-                before = d_columns[r - k, (window + k) * width : (window + k + 1) * width]
-                for j in range(lane(), width, lanes()):
-                    row[j] += before[j]
+                add_row(row, d_columns[r - k, (window + k) * width :], width)
             if r + k < rows:
-                after = d_columns[r + k, (window - k) * width : (window - k + 1) * width]
-                for j in range(lane(), width, lanes()):
-                    row[j] += after[j]
+                add_row(row, d_columns[r + k, (window - k) * width :], width)
     if residual:
-        given = dy[r]
-        for j in range(lane(), width, lanes()):
-            row[j] += given[j]
+        add_row(row, dy[r], width)

@@ -110,7 +110,10 @@ def chunk_adam_with_average(
     mom2: Reals1d,
     average: Reals1d,
 ) -> None:
-    """The same, and the moving average of the weights."""
+    """The same, and the moving average of the weights.
+
+    In the same loop: with a loop of its own for the average, all takes 1.2 times as long.
+    """
     apart()
     rate = rates[parameter[r]]
     beta1, rest1, beta2, rest2, eps = rate[0], rate[1], rate[2], rate[3], rate[4]

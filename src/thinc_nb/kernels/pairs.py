@@ -18,6 +18,7 @@ weights, `h` (outs, 2 * width) those of m1 and m2, and `dm` (pairs, 4 * outs) th
 from __future__ import annotations
 
 from ._compile import blockwise, rowwise
+from ._rows import add_row
 from ._words import Reals2d, Reals3d, lane, lanes, multiply, multiply_columns, multiply_pairs, sync_lanes, turn_weights
 
 ZERO, HALF = 0.0, 0.5
@@ -119,20 +120,14 @@ def backprop_window_pairs(r: int, dx: Reals2d, dy: Reals2d, dt: Reals2d, residua
         for j in range(lane(), width, lanes()):
             row[j] = d1[j] - d2[j] - d3[j]
         if p > 0:
-            before = dt[p - 1, 3 * width :]
-            for j in range(lane(), width, lanes()):
-                row[j] += before[j]
+            add_row(row, dt[p - 1, 3 * width :], width)
     else:
         for j in range(lane(), width, lanes()):
             row[j] = d1[j] + d2[j] - d0[j]
         if p + 1 < dt.shape[0]:
-            after = dt[p + 1, :width]
-            for j in range(lane(), width, lanes()):
-                row[j] += after[j]
+            add_row(row, dt[p + 1, :width], width)
     if residual:
-        given = dy[r]
-        for j in range(lane(), width, lanes()):
-            row[j] += given[j]
+        add_row(row, dy[r], width)
 
 
 @blockwise(cpu=OUTS, cuda=1)

@@ -17,6 +17,7 @@ sequence_rows (sequences,): a batch may lie step by step or sequence by sequence
 from __future__ import annotations
 
 from ._compile import blockwise, rowwise
+from ._rows import add_row, clear_row, copy_row
 from ._words import (
     Int64s1d,
     Real,
@@ -33,7 +34,7 @@ from ._words import (
 )
 from .activations import logistic
 
-ZERO, ONE = 0.0, 1.0
+ONE = 1.0
 
 
 @inline
@@ -85,18 +86,6 @@ def leave_step(d: Real, g: Real, dy: Real, dh: Real, dc: Real, state: Real, befo
         d_update[j] = dc[j] * enter[j] * (ONE - update[j] * update[j])
     for j in range(lane(), width, lanes()):
         dc[j] *= forget[j]
-
-
-@inline
-def copy_row(out: Real, x: Real, width: int) -> None:
-    for j in range(lane(), width, lanes()):
-        out[j] = x[j]
-
-
-@inline
-def add_row(out: Real, x: Real, width: int) -> None:
-    for j in range(lane(), width, lanes()):
-        out[j] += x[j]
 
 
 @rowwise
@@ -277,12 +266,10 @@ def backprop_lstm(
     first, end = start - way * room, stop - way * room
     left, right = way * width, (way + 1) * width
     weights = W_rec_back if way else W_rec
-    for j in range(lane(), 4 * width, lanes()):
-        d_bias[block, j] = ZERO
+    clear_row(d_bias[block], 4 * width)
     for i in range(start, stop):
-        for j in range(lane(), width, lanes()):
-            d_hidden[i, j] = ZERO
-            d_cell[i, j] = ZERO
+        clear_row(d_hidden[i], width)
+        clear_row(d_cell[i], width)
     sync_lanes()
     steps = sizes.shape[0]
     for step in range(steps):
