@@ -138,6 +138,26 @@ def test_a_gradient_has_the_dtype_of_its_parameter() -> None:
     assert model.get_grad("W").dtype == "float32"
 
 
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("dtype", ["complex64", "U1", "object"])
+def test_a_gradient_that_would_lose_more_than_precision_is_refused(dtype: str, before: bool) -> None:
+    model = node("linear", params={"W": ones(3), "n": ones(3).astype("int64")})
+    if before:
+        model.inc_grad("W", ones(3))
+    for give in (model.inc_grad, model.set_grad):
+        for name, value in (("W", ones(3).astype(dtype)), ("n", ones(3))):
+            with pytest.raises(
+                TypeError, match=rf"{name!r} of model 'linear'.* dtype .*expected .*, got {value.dtype}"
+            ):
+                give(name, value)
+    with pytest.raises(TypeError, match=rf"expected float32 \(3,\), got {ones(1).astype(dtype).dtype} \(1,\)"):
+        model.inc_grad("W", ones(1).astype(dtype))
+    assert model.get_gradients().keys() == ({(model.id, "W")} if before else set())
+    for kind in ("float64", "int64", "bool"):
+        model.inc_grad("W", ones(3).astype(kind))
+    assert model.get_grad("W").tolist() == [4.0 if before else 3.0] * 3
+
+
 def test_a_gradient_of_another_shape_is_refused_and_changes_nothing() -> None:
     model = node("linear", params={"W": ones(2, 3)})
     for give in (model.set_grad, model.inc_grad):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "ContractError",
+    "ForwardError",
     "InputError",
     "InputIndexError",
     "LengthsError",
@@ -34,6 +35,13 @@ class UnsetError(ModelError, KeyError, ValueError):
     """A dimension, parameter, gradient or reference was asked for that is not declared, or has no value yet.
 
     Thinc raises KeyError for some of these and ValueError for others; this is both.
+    """
+
+
+class ForwardError(ModelError, TypeError, ValueError):
+    """A forward function did not give the pair of its output and a callback.
+
+    Of three values Python, and so Thinc, says that with a ValueError, of others with a TypeError; this is both.
     """
 
 

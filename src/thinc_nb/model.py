@@ -149,7 +149,9 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
             """Run forward: the output, and the callback. Without `is_train`, as for prediction."""
             try:
                 result = self._func(self, X, is_train=is_train)
-                return result if type(result) is tuple else tree.pair_of(self, result)
+                if type(result) is not tuple or len(result) != 2 or (is_train and not callable(result[1])):
+                    result = tree.pair_of(self, result, is_train)
+                return result
             except Exception as error:
                 tree.locate(error, self)
                 raise
@@ -158,8 +160,8 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         """Run forward for training: the output, and the callback, which also adds to the parameters' gradients."""
         try:
             result = self._func(self, X, is_train=True)
-            if type(result) is not tuple:
-                result = tree.pair_of(self, result)
+            if type(result) is not tuple or len(result) != 2 or not callable(result[1]):
+                result = tree.pair_of(self, result, is_train=True)
         except Exception as error:
             tree.locate(error, self)
             raise
@@ -170,8 +172,8 @@ class Model(NodeData, ShowsItself, AcceptsInstances, Generic[InT, OutT, NI_co, N
         """Run forward not for training; only the output."""
         try:
             result = self._func(self, X, is_train=False)
-            if type(result) is not tuple:
-                result = tree.pair_of(self, result)
+            if type(result) is not tuple or len(result) != 2:
+                result = tree.pair_of(self, result, is_train=False)
         except Exception as error:
             tree.locate(error, self)
             raise

@@ -20,7 +20,8 @@ from thinc_nb.api import (
     reduce_mean,
     with_array,
 )
-from thinc_nb.errors import UnsetError
+from thinc_nb.errors import InputError, UnsetError
+from thinc_nb.layers.embed import _rows
 
 IDS = np.array([[1, 5], [2, 6], [1, 7]])
 
@@ -136,9 +137,28 @@ def test_a_batch_without_ids_need_not_have_their_columns(layer: Any, shape: tupl
 
 
 @pytest.mark.without_contracts
-def test_matrix_of_ids_needs_a_column() -> None:
-    with pytest.raises(ValueError, match=r"layer 'hashembed' takes ids of 1 dimension, got int64 \(3, 2\).*column"):
-        HashEmbed(3, 9).initialize().predict(IDS)
+@pytest.mark.parametrize("dtype", ["int64", "float32", "bool"])
+def test_matrix_of_ids_needs_a_column(dtype: str) -> None:
+    said = rf"layer 'hashembed' takes ids of 1 dimension, got {dtype} \(3, 2\).*column"
+    with pytest.raises(ValueError, match=said):
+        HashEmbed(3, 9).initialize().predict(IDS.astype(dtype))
+
+
+@pytest.mark.parametrize("layer", [HashEmbed, Embed])
+def test_a_table_has_no_more_rows_than_32_bits_can_name(layer: Any) -> None:
+    drawn = layer(1, 2**31, initializer=lambda ops, shape: np.broadcast_to(np.float32(1), shape[:0]))
+    with pytest.raises(InputError, match=r"may have a table of at most 2147483647 rows.*, got 2147483648"):
+        drawn.initialize()
+
+
+def test_ids_in_a_table_of_too_many_rows_do_not_wrap_around() -> None:
+    model = Embed(1, 2**31)
+    model.set_param("E", np.broadcast_to(np.float32(1), (2**31, 1)))
+    with pytest.raises(InputError, match="got 2147483648"):
+        model.predict(np.array([2**31 - 1]))
+    fits = Embed(1, 2**31 - 1)
+    fits.set_param("E", np.broadcast_to(np.float32(1), (2**31 - 1, 1)))
+    assert _rows(fits, np.array([2**31 - 2, -1]), 2**31 - 1).tolist() == [[2**31 - 2]] * 2
 
 
 @pytest.mark.without_contracts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -305,66 +304,6 @@ def test_a_chain_that_is_called_says_it_too(fused: bool) -> None:
     model = api.chain(api.Relu(4, 4), Linear(4, 4)).initialize()
     with api.fusion(fused), pytest.raises(InputError, match=r"^'relu>>linear' -> layers\[1\] 'linear': the gradient"):
         model(X, True)[1](widened(X))
-
-
-def test_errors_of_other_packages_in_a_callback_get_a_note() -> None:
-    def forward(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
-        return X, lambda dY: model.ops.asarray(dY) @ np.ones((9, 9))
-
-    _, backprop = in_chain(Model("mine", forward)).begin_update(X)
-    with pytest.raises(ValueError, match="matmul") as caught:
-        backprop(X)
-    assert caught.value.__notes__ == ["In the layer 'noop>>noop>>mine' -> layers[1] 'noop>>mine' -> layers[1] 'mine'"]
-
-
-def test_a_list_of_output_and_callback_passes_for_a_pair() -> None:
-    odd: Any = Model("odd", lambda model, X, is_train: [X, None])
-    assert odd.begin_update(3) == [3, None]
-    assert odd.predict(3) == 3
-
-
-@pytest.mark.parametrize("returned", [X[:2], None, "Y", [1, 2, 3]])
-def test_what_forward_returns_is_a_pair(returned: Any) -> None:
-    """An array of two rows would be taken for one."""
-    model: Any = in_chain(Model("odd", lambda model, X, is_train: returned))
-    for run in (model.predict, model.begin_update, model):
-        with pytest.raises(TypeError, match="layer 'odd' must return its output and a callback from forward") as caught:
-            run(X)
-        assert "layers[1] 'odd'" in caught.value.__notes__[0]
-
-
-def test_an_error_goes_to_another_process_with_its_text_and_without_its_layer() -> None:
-    model = api.chain(Linear(4, 4), Model("mine", lambda model, X, is_train: (X[0], None)), Linear(90, 50)).initialize()
-    with pytest.raises(InputError) as caught:
-        model.predict(X)
-    written = pickle.dumps(caught.value)
-    assert len(written) < 1000
-    assert str(pickle.loads(written)) == str(caught.value)
-    assert "layers[2] 'linear'" in str(caught.value)
-
-    def broken(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
-        raise KeyError("word")
-
-    with pytest.raises(KeyError) as other:  # whose layer cannot be pickled
-        in_chain(Model("broken", broken)).predict(X)
-    assert pickle.loads(pickle.dumps(other.value)).__notes__ == other.value.__notes__
-
-
-@pytest.mark.parametrize("error", [InputError("wrong"), OSError("wrong")])
-def test_an_error_from_another_process_is_placed_where_it_is_raised_again(error: Exception) -> None:
-    def failing(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
-        raise error
-
-    def handing_on(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
-        try:
-            model.layers[0].predict(X)
-        except Exception as caught:  # noqa: BLE001  # whatever it is
-            raise pickle.loads(pickle.dumps(caught)) from None
-
-    model = in_chain(Model("remote", handing_on, layers=[Model("failing", failing)]))
-    with pytest.raises(type(error)) as caught:
-        model.predict(X)
-    assert "layers[1] 'remote'" in "".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
 
 
 def test_in_a_list_the_first_item_of_another_kind_is_named() -> None:

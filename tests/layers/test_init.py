@@ -218,6 +218,14 @@ def test_a_layer_in_with_flatten_is_told_all_outputs_as_one_array(layer: Any, ou
     assert isinstance(seen[0], np.ndarray)
 
 
+@pytest.mark.parametrize("layer", [api.with_flatten, api.with_flatten_v2])
+@pytest.mark.parametrize(("outputs", "shown"), [([], "a list"), (3, "an int"), ([Y, Y[0]], r"a list of 2, the first")])
+def test_what_is_no_list_of_outputs_is_named_by_with_flatten(layer: Any, outputs: Any, shown: str) -> None:
+    said = rf"layer 'with_flatten\(noop\)' takes .* one array or more as the example Y, got {shown}.*leave Y out"
+    with pytest.raises(InputError, match=said):
+        layer(api.noop()).initialize(Y=outputs)
+
+
 def test_tensors_have_a_width() -> None:
     torch = pytest.importorskip("torch")
     assert Linear(2).initialize(X=torch.ones(3, 4)).get_dim("nI") == 4

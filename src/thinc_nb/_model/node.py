@@ -168,34 +168,41 @@ class NodeData:
         """Set the gradient, which must have the shape of the weights, or with None have none.
 
         The model keeps `value` itself (a copy if its dtype is another): the optimizer zeroes it. ValueError for another
-        shape, UnsetError for an undeclared name.
+        shape, TypeError for numbers that the weights' dtype cannot hold, UnsetError for an undeclared name.
         """
         parameter = self._parameter_for_grad(name, value)
         if value is None:
             parameter.drop_grad()
             return
         expected = parameter.grad if parameter.value is None else parameter.value
-        if expected is not None and expected.shape != value.shape:
-            raise self._bad_grad(name, value, expected)
+        if expected is not None:
+            if expected.shape != value.shape:
+                raise self._bad_grad(name, value, expected)
+            self._check_grad_dtype(name, value, expected)
         parameter.set_grad(value)
 
     def inc_grad(self, name: str, value: FloatsXd | float) -> None:
         """Add to the gradient. `value` has the shape of the weights, or broadcasts to it; it may be a number.
 
-        ValueError for another shape, UnsetError for an undeclared name.
+        ValueError for another shape, TypeError for numbers that the weights' dtype cannot hold (complex ones in floats,
+        floats in integers), UnsetError for an undeclared name.
         """
         parameter = self._params.get(name)
         # What is nearly always given, without asking further.
         known = None if parameter is None else parameter.value
         if parameter is not None and type(value) is np.ndarray and known is not None and known.shape == value.shape:
+            if known.dtype is not value.dtype:
+                self._check_grad_dtype(name, value, known)
             parameter.add_grad(value)
             return
         if isinstance(value, (int, float, np.number)):
             value = np.asarray(value)
         parameter = self._parameter_for_grad(name, value)
         expected = parameter.grad if parameter.value is None else parameter.value
-        if expected is not None and expected.shape != value.shape and not _broadcasts(value.shape, expected.shape):
-            raise self._bad_grad(name, value, expected)
+        if expected is not None:
+            if expected.shape != value.shape and not _broadcasts(value.shape, expected.shape):
+                raise self._bad_grad(name, value, expected)
+            self._check_grad_dtype(name, value, expected)
         parameter.add_grad(value)
 
     def grad_buffer(self, name: str) -> FloatsXd:
@@ -234,6 +241,14 @@ class NodeData:
                 f"the gradient of {name!r} of model {self.name!r} must be an array, got {type(value).__name__}"
             )
         return parameter
+
+    def _check_grad_dtype(self, name: str, value: FloatsXd, expected: FloatsXd) -> None:
+        """TypeError if numbers would lose more than precision: their imaginary part, say."""
+        if not np.can_cast(value.dtype, expected.dtype, "same_kind"):
+            raise TypeError(
+                f"the gradient of parameter {name!r} of model {self.name!r} must fit the dtype of the weights: "
+                f"expected {expected.dtype} {expected.shape}, got {value.dtype} {value.shape}"
+            )
 
     def _bad_grad(self, name: str, value: FloatsXd, expected: FloatsXd) -> ValueError:
         return ValueError(

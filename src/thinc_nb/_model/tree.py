@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 from .._arrays import is_xp_array
 from .._described import described
 from .._wording import fitting_width
-from ..errors import InputError, ModelError
+from ..errors import ForwardError, InputError, ModelError
 from ..util import convert_recursive, get_width, iterate_recursive
 from .node import NodeData
 from .parameters import lay_out
@@ -138,17 +138,21 @@ def locate(error: Exception, root: Node) -> None:
     error.__dict__["__notes__"] = [*notes, f"{_IN_LAYER} {path}"]
 
 
-def pair_of(node: Node, result: object) -> Any:
-    """What a forward function gave, if it is a pair. TypeError else: an array of two rows would pass for one."""
-    if isinstance(result, (tuple, list)) and len(result) == 2:
-        return result
-    raise TypeError(f"layer {node.name!r} must return its output and a callback from forward, got {described(result)}")
+def pair_of(node: Node, result: object, is_train: bool) -> Any:
+    """What a forward function gave, if it is a pair. ForwardError else: an array of two rows would pass for one.
+
+    Only in training somebody calls the callback: for prediction anything may stand there, as in Thinc.
+    """
+    what = f"layer {node.name!r} must return its output and a callback from forward"
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        raise ForwardError(f"{what}, got {described(result)}")
+    if is_train and not callable(result[1]):
+        raise ForwardError(f"{what}, got {described(result[1])} in the place of the callback")
+    return result
 
 
 def with_located_gradients(root: Node, result: Any) -> Any:
     """What a forward function gave, with a callback that says in its errors where they are."""
-    if type(result) is not tuple or len(result) != 2:
-        return result
     Y, callback = result
 
     def backprop(*args: Any, **kwargs: Any) -> Any:

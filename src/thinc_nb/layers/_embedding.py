@@ -13,6 +13,8 @@ from ._checks import wrong_type
 from .array_getitem import ints_getitem
 from .chain import chain
 
+MOST_ROWS = 2**31 - 1
+
 
 def column_of(model: Model[Any, Floats2d], column: int) -> Model[Any, Floats2d]:
     """The layer on one column of a matrix of ids."""
@@ -22,6 +24,12 @@ def column_of(model: Model[Any, Floats2d], column: int) -> Model[Any, Floats2d]:
     return on_column
 
 
+def check_table(model: Model[Any, Any], nV: int) -> None:
+    """InputError for a table of more rows than indices of 32 bits, which the kernels read, can name."""
+    if nV > MOST_ROWS:
+        raise InputError(f"layer {model.name!r} may have a table of at most {MOST_ROWS} rows (nV), got {nV}")
+
+
 def check_ids(model: Model[Any, Any], ids: Any, ndim: int | None = None) -> Any:
     """The ids, if they are an array of integers; otherwise InputError.
 
@@ -29,13 +37,13 @@ def check_ids(model: Model[Any, Any], ids: Any, ndim: int | None = None) -> Any:
     """
     if is_xp_array(ids) and (ids.shape == (0, 0) or (ndim == 1 and ids.ndim > 1 and len(ids) == 0)):
         return ids.reshape(-1).astype("int64")
-    if not is_xp_array(ids) or ids.dtype.kind not in "iub":
-        raise wrong_type(model, "an array of integer ids", ids)
-    if ndim is not None and ids.ndim != ndim:
+    if is_xp_array(ids) and ndim is not None and ids.ndim != ndim:
         raise InputError(
             f"layer {model.name!r} takes ids of {ndim} dimension, got {described(ids)}: "
             f"choose a column of them with column=..."
         )
+    if not is_xp_array(ids) or ids.dtype.kind not in "iub":
+        raise wrong_type(model, "an array of integer ids", ids)
     return ids
 
 

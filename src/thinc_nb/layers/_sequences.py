@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from .._arrays import is_xp_array
+from .._described import described
 from ..backends import Ops
+from ..errors import InputError
 from ..model import Model
 from ..types import Ints1d, Padded, Ragged
 from ._checks import wrong_type
@@ -48,10 +50,19 @@ def as_array(ops: Ops, X: Any) -> Any:
     return X
 
 
-def joined(ops: Ops, Ys: Any) -> Any:
-    """The items of all lists of a list as one array, from which a layer inside with_flatten learns its width."""
-    xp = ops.xp
-    return xp.concatenate([xp.atleast_1d(Y if is_xp_array(Y) else xp.asarray(Y)) for Y in Ys])
+def joined(model: Model[Any, Any], Ys: Any) -> Any:
+    """The items of all lists of a list as one array, from which a layer inside with_flatten learns its width.
+
+    InputError if there are none, or they do not fit together.
+    """
+    xp = model.ops.xp
+    try:
+        return xp.concatenate([xp.atleast_1d(Y if is_xp_array(Y) else xp.asarray(Y)) for Y in Ys])
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"layer {model.name!r} takes a list of one array or more as the example Y, got {described(Ys)}: {error}. "
+            "To do: leave Y out, and give the layer inside its width nO"
+        ) from error
 
 
 def as_list(ops: Ops, X: Any) -> Any:

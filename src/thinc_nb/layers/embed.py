@@ -12,7 +12,7 @@ from ..initializers import Initializer, uniform_init
 from ..model import Model
 from ..types import NO, Floats2d, FloatsXd, Ints1d, Ints2d, IntsXd
 from ._checks import fitted_gradient
-from ._embedding import check_ids, column_of, dropout_rows
+from ._embedding import check_ids, check_table, column_of, dropout_rows
 from .dropout import checked_rate
 
 
@@ -68,6 +68,7 @@ def forward(model: Model[IntsXd, FloatsXd], X: IntsXd, is_train: bool) -> tuple[
 
 def _rows(model: Model[Any, Any], ids: Any, nV: int) -> Any:
     """The ids as places in the table: (n, 1) int32, negative ones counted from its end."""
+    check_table(model, nV)
     if ids.size and not (-nV <= int(ids.min()) and int(ids.max()) < nV):
         wrong = int(ids.min()) if int(ids.min()) < -nV else int(ids.max())
         raise InputIndexError(f"layer {model.name!r} has a table of {nV} rows (nV), got the id {wrong}")
@@ -80,4 +81,5 @@ def init(initializer: Initializer, model: Model[Any, Any], X: object = None, Y: 
     """Infer the width of the output, then draw E. The number of rows has to be known."""
     if Y is not None:
         infer_dim(model, "nO", Y)
+    check_table(model, model.get_dim("nV"))
     model.set_param("E", initializer(model.ops, (model.get_dim("nV"), model.get_dim("nO"))))

@@ -11,7 +11,7 @@ from ..initializers import Initializer, uniform_init
 from ..model import Model
 from ..types import NO, Floats2d, Ints1d, Ints2d
 from ._checks import fitted_gradient
-from ._embedding import check_ids, column_of, dropout_rows
+from ._embedding import check_ids, check_table, column_of, dropout_rows
 from .dropout import checked_rate
 
 
@@ -75,9 +75,9 @@ def forward(model: Model[Ints1d, Floats2d], X: Ints1d, is_train: bool) -> tuple[
 def _as_integers(X: Any) -> Any:
     """Ids that came as floats or truth values, as rows of features do, as integers: as in Thinc, floats are cut off.
 
-    Floats that no integer of 64 bits is near stay what they are.
+    Floats that no integer of 64 bits is near stay what they are, and so does a matrix, which is an error.
     """
-    if not is_xp_array(X) or X.dtype.kind not in "fb":
+    if not is_xp_array(X) or X.ndim != 1 or X.dtype.kind not in "fb":
         return X
     numbers: Any = X.astype("float64")
     return numbers.astype("int64") if (abs(numbers) < 2.0**63).all() else X
@@ -85,4 +85,5 @@ def _as_integers(X: Any) -> Any:
 
 def init(initializer: Initializer, model: Model[Any, Any], X: object = None, Y: object = None) -> None:
     """Draw E. Its dimensions have to be known."""
+    check_table(model, model.get_dim("nV"))
     model.set_param("E", initializer(model.ops, (model.get_dim("nV"), model.get_dim("nO"))))

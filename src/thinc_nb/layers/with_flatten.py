@@ -47,5 +47,5 @@ def forward(
 def init(model: Model[Any, Any], X: Sequence[Sequence[Any]] | None = None, Y: ListXd | None = None) -> None:
     """Initialize the layer with the items of the examples."""
     model.layers[0].initialize(
-        X=None if X is None else list(chained.from_iterable(X)), Y=None if Y is None else joined(model.ops, Y)
+        X=None if X is None else list(chained.from_iterable(X)), Y=None if Y is None else joined(model, Y)
     )

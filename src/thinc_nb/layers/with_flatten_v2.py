@@ -44,4 +44,4 @@ def _nested(flat: list[Any], lengths: list[int]) -> list[list[Any]]:
 
 def init(model: Model[Any, Any], X: list[list[Any]] | None = None, Y: list[list[Any]] | None = None) -> None:
     """Initialize the layer with the items of the examples."""
-    model.layers[0].initialize(X=None if X is None else _flat(X), Y=None if Y is None else joined(model.ops, Y))
+    model.layers[0].initialize(X=None if X is None else _flat(X), Y=None if Y is None else joined(model, Y))
