@@ -244,7 +244,8 @@ def embeddings(load: Workload) -> Iterator[Case]:
         if name != TORCH:
             layer = api.HashEmbed(width, size, seed=1)
             layer.initialize(X=ids)
-            layer.set_param("E", table)
+            # Into the layer's own memory, where training leaves it: an array that is given stays where numpy put it.
+            layer.get_param("E")[...] = table
             embed.calls[name] = bound(lambda layer: layer.predict(ids), layer)
             embed_both.calls[name] = bound(lambda layer: layer(ids, is_train=True)[1](values), layer)
     yield embed
