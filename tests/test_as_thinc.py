@@ -151,6 +151,11 @@ def test_without_a_program_the_usage_is_shown(words):
         (["-m", "nowhere.at_all"], "there is no module 'nowhere.at_all'"),
         (["-m", "json.nowhere"], "there is no module 'json.nowhere'"),
         (["-m", "json.tool.nowhere"], "there is no module 'json.tool.nowhere'"),
+        (["-m", "json"], "the module 'json' is no program"),
+        (["-m", "math"], "the module 'math' is no program"),
+        (["-m", "thinc"], "the module 'thinc' is no program"),
+        (["-m", "thinc.api"], "the module 'thinc.api' is no program"),
+        (["-m", "thinc.layers"], "the module 'thinc.layers' is no program"),
     ],
 )
 def test_a_program_that_is_not_there_is_one_line(words, said):

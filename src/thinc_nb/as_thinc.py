@@ -136,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words[0] == "-m":
         if not _is_there(words[1]):
             raise SystemExit(f"python -m thinc_nb.as_thinc: there is no module {words[1]!r}")
+        if not _can_run(words[1]):
+            raise SystemExit(f"python -m thinc_nb.as_thinc: the module {words[1]!r} is no program")
         sys.argv = words[1:]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
@@ -154,6 +156,15 @@ def _is_there(module: str) -> bool:
         if not f"{module}.".startswith(f"{error.name}."):
             raise  # A package around it lacks something.
         return False
+
+
+def _can_run(module: str) -> bool:
+    """Whether a module that is there can be run: it has code, and a package a module __main__."""
+    spec = find_spec(module)
+    if spec is not None and spec.submodule_search_locations is not None:
+        return _is_there(f"{module}.__main__") and _can_run(f"{module}.__main__")
+    get_code = None if spec is None else getattr(spec.loader, "get_code", None)
+    return get_code is not None and get_code(module) is not None
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
+import pickle
 import threading
 from contextvars import copy_context
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from thinc_nb import compat
+from thinc_nb.api import Linear
 from thinc_nb.backends import (
     AppleOps,
     CupyOps,
@@ -72,6 +75,30 @@ def test_only_numpy_ops_hand_out_blas_functions():
     for ops in (Ops(), CupyOps()):
         with pytest.raises(NotImplementedError, match=f"{type(ops).__name__} does not provide C BLAS functions"):
             ops.cblas()
+
+
+def test_cupy_ops_without_cupy_can_be_made_and_say_so_when_they_are_used(monkeypatch):
+    monkeypatch.setattr(compat, "cupy", None)
+    monkeypatch.setattr(compat, "has_cupy", False)
+    assert CupyOps.xp is None
+    ops, X = CupyOps(), np.ones((2, 2), "f")
+    assert not ops.xp
+    assert ops.to_numpy(X) is X
+    uses = [
+        lambda: ops.alloc2f(1, 1),
+        lambda: ops.asarray([1.0]),
+        lambda: ops.gemm(X, X),
+        lambda: ops.relu(X),
+        lambda: ops.scatter_add(X, np.zeros(2, "i"), X),
+        lambda: ops.hash(np.zeros(2, "uint64"), 1),
+    ]
+    for use in uses:
+        with pytest.raises(ModuleNotFoundError, match=r"CupyOps needs cupy.* is not installed: pip install") as caught:
+            use()
+        assert caught.value.name == "cupy"
+    with use_ops("cupy"), pytest.raises(ModuleNotFoundError, match="CuPy is not installed"):
+        Linear(2, 2).initialize()
+    assert pickle.loads(pickle.dumps(ops)).device_id == copy.deepcopy(ops).device_id == ops.device_id
 
 
 def test_apple_hardware_is_asked_for_clearly(monkeypatch):

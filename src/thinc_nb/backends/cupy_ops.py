@@ -8,22 +8,42 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import compat
+from .._arrays import is_cupy_array
 from .._environment import switch
 from ..types import ArrayXd, DeviceTypes, DTypes
 from .ops import Ops
 
 
+class _MissingCuPy:
+    """Stands for cupy where there is none: whatever is asked for is an error that says so."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what copy, pickle and inspect look for
+            raise AttributeError(name)
+        raise ModuleNotFoundError(
+            f"CupyOps needs cupy.{name}, and CuPy is not installed: "
+            "pip install 'thinc_nb[cuda13x]', or cuda12x, by the CUDA version of the driver",
+            name="cupy",
+        )
+
+    def __bool__(self) -> bool:
+        return False
+
+
+_MISSING = _MissingCuPy()
+
+
 class _CuPy:
-    """cupy, or None without it; imported when somebody asks the class or an instance."""
+    """cupy, imported when somebody asks. Without it None for the class, as in Thinc, and of instances an error."""
 
     def __get__(self, ops: object, owner: type) -> Any:
-        return compat.cupy
+        return _MISSING if ops is not None and compat.cupy is None else compat.cupy
 
 
 class CupyOps(Ops):
     """Operations on cupy arrays. The kernels are those of the CPU, compiled for CUDA; products and sorting are CuPy's.
 
-    As in Thinc it can be made without CuPy, and `xp` is then None.
+    As in Thinc it can be made without CuPy; the first operation is then a ModuleNotFoundError, and `CupyOps.xp` None.
 
     deterministic: give the same bits in every run. `scatter_add` and the gradients of embeddings then sort the indices
         and add in their order, instead of whenever a thread gets there. By default what THINC_NB_DETERMINISTIC=1 says.
@@ -56,4 +76,4 @@ class CupyOps(Ops):
 
     def to_numpy(self, data: Any, *, byte_order: Literal["<", ">", "=", "|"] | None = None) -> Any:
         """A cupy or numpy array as a numpy array, in a byte order if one is given."""
-        return super().to_numpy(data.get() if isinstance(data, self.xp.ndarray) else data, byte_order=byte_order)
+        return super().to_numpy(data.get() if is_cupy_array(data) else data, byte_order=byte_order)
