@@ -51,6 +51,13 @@ def test_clear(dtype):
 
 
 @both
+@pytest.mark.kernels("arrays.transpose")
+def test_transpose(rng, dtype):
+    x = rng.standard_normal((5, 3)).astype(dtype)
+    np.testing.assert_array_equal(on_device(arrays.transpose, np.zeros((3, 5), dtype), x)[0], x.T)
+
+
+@both
 @pytest.mark.kernels("dense.bias_relu", "dense.backprop_bias_relu")
 def test_bias_and_relu(rng, dtype):
     z, dy, bias = rng.standard_normal((35, 5)), rng.standard_normal((35, 5)), rng.standard_normal(5)

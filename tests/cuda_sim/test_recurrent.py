@@ -89,13 +89,6 @@ def test_walks(rng, dirs):
     agree(*on_both(recurrent.lstm_few, few(8), few(1)), (1, 2, 3))
 
 
-@pytest.mark.kernels("recurrent.transpose")
-def test_transposed_weights(rng):
-    x, out = rng.standard_normal((5, 3)).astype("f"), cuda.to_device(np.zeros((3, 5), "f"))
-    recurrent.transpose(out, cuda.to_device(x))
-    np.testing.assert_array_equal(out.copy_to_host(), x.T)
-
-
 def test_products(rng):
     a, b = rng.standard_normal((3, 5)).astype("f"), rng.standard_normal((5, 6)).astype("f")
     cases = ((products.product, a, b), (products.product_transposed, a, b.T), (products.product_columns, a.T, b))

@@ -168,11 +168,3 @@ def test_a_walk_is_its_steps_one_after_the_other(rng, lengths, step_by_step, dir
     recurrent.backprop_lstm(z, left_d, d_bias, left_before, *states, dy, *kept, W_rec[0], W_rec[-1], *places)
     agree((left_d, flat(d_gates)), (left_before, flat(before)))
     agree((d_bias.reshape(dirs, -1, 4 * width).sum(axis=1), d_gates.sum(axis=1)))
-
-
-@both
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (16, 16), (17, 35), (7, 40), (128, 48)])
-def test_transposed_weights(rng, rows, columns, dtype):
-    x, out = rng.standard_normal((columns, rows)).astype(dtype), np.zeros((rows, columns), dtype)
-    recurrent.transpose(out, x)
-    np.testing.assert_array_equal(out, x.T)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..kernels import recurrent as kernels
+from ..kernels import arrays, recurrent as kernels
 
 if TYPE_CHECKING:
     from .numpy_ops import NumpyOps
@@ -38,8 +38,8 @@ def forwards(ops: NumpyOps, steps: Steps, ways: list[Weights], kept: Kept) -> No
     stacked = ops._empty((dirs * inner, 4 * nO), dtype)
     for way, weights in enumerate(ways):
         top = way * inner
-        kernels.transpose.run(stacked[top : top + nI], weights.W_in)
-        kernels.transpose.run(stacked[top + nI : top + inner], weights.W_rec)
+        arrays.transpose.run(stacked[top : top + nI], weights.W_in)
+        arrays.transpose.run(stacked[top + nI : top + inner], weights.W_rec)
     operands = ops._empty((items, inner), dtype)
     kernels.lstm.run(operands, Y, c, gates, cell, z, X, stacked, *states, int(keeps))
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from ..kernels import arrays as kernels
 from ..types import (
     Array2d,
     ArrayT,
@@ -31,6 +32,10 @@ from ._base import OpsBase, check_integer, described
 
 DType: TypeAlias = DTypes | np.dtype[Any] | None
 COMMON = {name: np.dtype(name) for name in ("float32", "float64", "int32", "int64")}
+TRANSPOSED_FROM = 1 << 14
+"""Elements from which a kernel copies a transposed matrix sooner than numpy."""
+WORDS = {4: np.dtype("float32"), 8: np.dtype("float64")}
+"""As what elements of so many bytes are copied."""
 
 
 class ArrayOps(OpsBase):
@@ -167,8 +172,24 @@ class ArrayOps(OpsBase):
 
     def as_contig(self, data: ArrayT, dtype: DTypes | None = None) -> ArrayT:
         """The data as a C-contiguous array, itself if it is one of that dtype."""
-        contiguous: ArrayT = self.xp.ascontiguousarray(data, dtype=dtype)
+        given: Any = data
+        turned: ArrayT | None = None
+        if type(given) is np.ndarray and given.ndim == 2 and given.size >= TRANSPOSED_FROM:
+            turned = self._turned(given, given.dtype if dtype is None else np.dtype(dtype))
+        contiguous: ArrayT = self.xp.ascontiguousarray(data, dtype=dtype) if turned is None else turned
         return contiguous
+
+    def _turned(self, X: Any, dtype: Any) -> Any:
+        """A C-contiguous copy of a matrix in Fortran's order, by a kernel; None for what numpy copies."""
+        word, flags = WORDS.get(X.itemsize), X.flags
+        if word is None or flags.c_contiguous or not flags.f_contiguous or X.dtype != dtype or self.xp is not np:
+            return None
+        # A kernel would be compiled anew for what is read-only.
+        if dtype.hasobject or not flags.writeable:
+            return None
+        out = self._empty(X.shape, dtype)
+        kernels.transpose.run(out.view(word), X.T.view(word))
+        return out
 
     def to_numpy(self, data: Any, *, byte_order: Literal["<", ">", "=", "|"] | None = None) -> Any:
         """An array of the device as a numpy array, in a byte order if one is given. ValueError for anything else."""

@@ -384,13 +384,16 @@ def _copy_transposed(out: Any, x: Any) -> None:
     never_inline()
     rows, columns = out.shape
     lanes = VECTOR_BYTES // out.itemsize
-    whole_rows, whole_columns = rows - rows % lanes, columns - columns % lanes
-    for c in range(0, whole_columns, lanes):
-        for r in range(0, whole_rows, lanes):
-            transposed_tile(out, x, r, c)
-    for r in range(rows):
-        for c in range(whole_columns if r < whole_rows else 0, columns):
-            out[r, c] = x[c, r]
+    if rows < lanes or columns < lanes:
+        for r in range(rows):
+            for c in range(columns):
+                out[r, c] = x[c, r]
+        return
+    # What is left of rows or columns is the end of a tile that begins among those before, and writes some again: one
+    # element after another they took as long as ten times as many in tiles.
+    for c in range(0, columns, lanes):
+        for r in range(0, rows, lanes):
+            transposed_tile(out, x, min(r, rows - lanes), min(c, columns - lanes))
 
 
 @compile_word

@@ -23,7 +23,6 @@ from ._words import (
     Real,
     Reals1d,
     Reals2d,
-    copy_transposed,
     inline,
     lane,
     lanes,
@@ -112,12 +111,6 @@ def backprop_lstm_step(
     c_before: Reals2d,
 ) -> None:
     leave_step(d_gates[r], gates[r], dy[r], d_hidden[r], d_cell[r], c[r], c_before[r], dy.shape[1])
-
-
-@blockwise(cpu=16, cuda=1)
-def transpose(block: int, start: int, stop: int, out: Reals2d, x: Reals2d) -> None:
-    """Weights, so that their products need no sums over a vector's lanes."""
-    copy_transposed(out[start:stop], x[:, start:stop])
 
 
 @blockwise(cpu=8, cuda=1)
