@@ -24,7 +24,7 @@ PAUSES = {
     "aarch64": ("llvm.aarch64.isb", 15),
     "arm64": ("llvm.aarch64.isb", 15),
 }
-"""What a thread that waits in a loop says to its processor, by `platform.machine()`, and the number it says with it."""
+"""The intrinsic that tells a processor that a thread waits in a loop, and its argument, by `platform.machine()`."""
 
 
 def _pointer(builder: Any, address: Any) -> Any:
@@ -54,7 +54,7 @@ def store(typing_context: Any, address: Any, value: Any) -> Any:
 
 @intrinsic
 def add(typing_context: Any, address: Any, value: Any) -> Any:
-    """Add to the word at an address; what it was before."""
+    """Add to the word at an address; returns what it was before."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.atomic_rmw("add", _pointer(builder, args[0]), args[1], ORDER)
@@ -107,7 +107,7 @@ def call_task(typing_context: Any, address: Any, arguments: Any, start: Any, sto
 
 @intrinsic
 def call_system(typing_context: Any, address: Any, file: Any, buffer: Any, size: Any) -> Any:
-    """Call read or write: how many bytes they were, no more than 0 if it failed."""
+    """Call read or write. Returns the number of bytes, 0 or less if it failed."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # Of a long result this is the lower half, and of an int, which Windows has, all.

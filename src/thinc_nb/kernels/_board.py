@@ -1,13 +1,13 @@
 """The board where a thread pins up work and others take pieces of it: compiled, without Python and without its lock.
 
-Work is a function, what it is called with, and a number of items, cut into pieces. One word says which piece is the
-first that nobody has taken and which the last. The thread whose work it is takes pieces from the front, workers from
-the back, each by one atomic exchange of that word, so that no worker is ever waited for that has not begun: one that
-is asleep, or that the system has put aside, finds nothing left. From both ends, because the next work is mostly about
-the same arrays, and each thread finds its part of them in its own cache.
+Work is a function, its arguments, and a number of items, cut into pieces. One word holds the first piece that nobody
+has taken, and the last. The thread whose work it is takes pieces from the front, workers take them from the back, each
+by one atomic exchange of that word. So nobody waits for a worker that has not begun: one that is asleep, or that the
+system has put aside, finds nothing left. Pieces go from both ends because the next work is mostly about the same
+arrays, and each thread finds its part of them in its own cache.
 
-The word carries the number of the work as well. An exchange succeeds only if nothing has changed since it was read, and
-what the board says about work is only changed when all of its pieces have been taken and done.
+The word also holds the number of the work, so that an exchange succeeds only if nothing has changed since the word was
+read. What the board says about the work changes only when all of its pieces have been taken and done.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from ._cache import KernelCache
 from ._link import compile_loop_of
 
 LINE = 128
-"""Bytes: what threads write lies so far apart that it is in no common line of their caches, or pair of lines."""
+"""Bytes. What different threads write is so far apart that no line of their caches, or pair of lines, has both."""
 
 # --- where words are on the board: byte offsets ---------------------------------------------------------------------
 
 BUSY = 0
 """Whether there is work: `FREE`, `IN_KERNEL` or `IN_PYTHON`."""
 SKIP = 8
-"""How many times sleepers are left alone."""
+"""For how many more times of work sleeping workers are not woken up."""
 HERE = 16
-"""The processor that the thread whose work it is ran on; -1 if that does not matter."""
+"""The processor that the thread with the work ran on; -1 if that does not matter."""
 PIECES = LINE
-"""The number of the work, the first piece that is left, and the one after the last, in 32 and twice 16 bits."""
+"""The number of the work (32 bits), the first piece that is left, and the one after the last (16 bits each)."""
 FUNCTION = 2 * LINE
 """The address of ``void task(arguments, start, stop)``, or 0 for work in Python."""
 ARGUMENTS, ITEMS, EACH, HELPERS = FUNCTION + 8, FUNCTION + 16, FUNCTION + 24, FUNCTION + 32
@@ -55,8 +55,8 @@ MISSED = 5 * LINE
 WORKERS = 6 * LINE
 """A line for each worker."""
 ASLEEP, INBOX, OUTBOX, TAKEN = 0, 8, 16, 24
-"""In it: 1 while it sleeps or is about to; what it reads from to sleep, and what is written to to wake it; pieces that
-it took since it was woken up."""
+"""Its words: 1 while the worker sleeps or is about to; the file that it reads from to sleep; the one that is written to
+to wake it; how many pieces it has taken since it was woken up."""
 
 MOST_PIECES = 1 << 15
 PIECES_PER_THREAD = 4
@@ -64,23 +64,23 @@ PIECES_PER_THREAD = 4
 POLLS = 512
 """How often a thread looks whether its work is done before it lets others of its processor go first."""
 WATCH = 64
-"""How often a worker looks for work before it looks where and for how long."""
+"""How often a worker looks for work before it checks how long it has waited, and whether it is in the way."""
 MOST_MISSED = 6
 MOST_YIELDS = 16
 """How often a worker lets the thread whose work it is go first before it sleeps again."""
 WORTH_WAKING = 3
-"""Pieces."""
+"""Pieces that a worker has to take, or it was woken up for nothing."""
 
 FREE, IN_KERNEL, IN_PYTHON = 0, 1, 2
 MOST_FAILURES = 1000
-"""How often, one after another, a worker may fail to sleep: signals are why. If its files were closed it ends."""
+"""How often in a row a worker may fail to sleep, usually because of signals. It ends if its file was closed."""
 
 _FIRST = 1 << 16
 _MASK = _FIRST - 1
 
 
 class Functions(NamedTuple):
-    """What is called from Python. `share` is an address, what compiled loops call; `kept` is whose it is."""
+    """What Python calls. `share` is an address for compiled loops to call; `kept` keeps the code at that address."""
 
     share: int
     kept: Any
@@ -112,7 +112,7 @@ def _perform(board: int, piece: int) -> None:
 
 @njit(error_model="numpy", inline="always", _nrt=False)
 def _publish(board: int, function: int, arguments: int, items: int, each: int) -> bool:
-    """Pin up work, and wake up who may help. False if there is other work on the board."""
+    """Pin up work, and wake up the workers that may help. False if there is other work on the board."""
     if not exchange(board + BUSY, FREE, IN_KERNEL if function != 0 else IN_PYTHON):
         return False
     helpers = load(board + LIMIT)
@@ -122,14 +122,14 @@ def _publish(board: int, function: int, arguments: int, items: int, each: int) -
     store(board + EACH, each)
     store(board + HELPERS, helpers)
     store(board + DONE, 0)
-    # Work in Python is large: for that all are woken up, and work wherever they are.
+    # Work in Python is large: all workers are woken up for it, and work on whatever processor they are.
     store(board + HERE, _processor(board) if function != 0 else -1)
     number = (load(board + PIECES) >> 32) + 1
     pieces = (items + each - 1) // each
     store(board + PIECES, (number << 32) | pieces)
     skip = load(board + SKIP) if function != 0 else 0
     asleep = False
-    # One piece is done here: of many workers no more are woken up than there are others.
+    # This thread does one piece itself: no more workers are woken up than there are other pieces.
     for worker in range(min(helpers, pieces - 1)):
         own = board + WORKERS + worker * LINE
         if load(own + ASLEEP) == 1:
@@ -156,7 +156,7 @@ def _take_first(board: int) -> int:
 @njit(error_model="numpy", inline="always", _nrt=False)
 def _conclude(board: int) -> None:
     """Wait until workers have done the pieces that they took, and take the work off."""
-    # Where the last that is left lies tells how many those are.
+    # Workers take from the end: where the end is now tells how many they took.
     taken = load(board + ITEMS)
     taken = (taken + load(board + EACH) - 1) // load(board + EACH) - (load(board + PIECES) & _MASK)
     polls = 0
@@ -169,13 +169,14 @@ def _conclude(board: int) -> None:
 
 
 def _share(board: int, function: int, arguments: int, items: int, size: int, step: int) -> int:
-    """Do work together with who is awake, and return when it is done. Alone, if there is other work on the board.
+    """Do work together with the workers that are awake; returns when it is done. Alone, if the board has other work.
 
     size: its elements. step: pieces are multiples of so many items.
     """
     pieces = min(size // load(board + GRAIN), PIECES_PER_THREAD * (load(board + LIMIT) + 1), MOST_PIECES)
-    pieces = max(pieces, 1)  # None, if the grain was changed after the loop had looked whether to come here.
-    # Rather some more pieces than some of twice the size: of ten blocks each of two threads is to have five.
+    pieces = max(pieces, 1)  # It is 0 if the grain was changed after the loop had decided to share.
+    # The size of a piece is rounded down: rather a few more pieces than some twice as large. Of ten blocks each of two
+    # threads is to get five.
     each = max((items + step - 1) // step // pieces, 1) * step
     if each >= items or not _publish(board, function, arguments, items, each):
         call_task(function, arguments, 0, items)
@@ -191,26 +192,28 @@ def _share(board: int, function: int, arguments: int, items: int, size: int, ste
 
 @njit(error_model="numpy", inline="always", _nrt=False)
 def _sleep(board: int, worker: int) -> bool:
-    """Sleep until there is work. False if the worker was not let sleep."""
+    """Sleep until there is work. False if the worker could not sleep."""
     own = board + WORKERS + worker * LINE
     taken = load(own + TAKEN)
     store(board + MISSED, min(load(board + MISSED) + 1, MOST_MISSED) if taken < WORTH_WAKING else 0)
     store(own + TAKEN, 0)
     store(own + ASLEEP, 1)
-    # Work in Python wakes up all: who pinned it up has seen this 1, or is seen here.
+    # Work in Python is for all workers: either the thread that pinned it up has seen this 1, or the work is seen here.
     word = load(board + PIECES)
     if (word >> 16) & _MASK < word & _MASK and load(board + FUNCTION) == 0 and exchange(own + ASLEEP, 1, 0):
         return True
     size = call_system(load(board + READ), load(own + INBOX), board + MESSAGE, MESSAGE_SIZE)
-    # Who wrote to it has taken the 1 away. If it was interrupted, one may still come, and cut its next sleep short.
+    # The thread that wakes a worker takes the 1 away. If the sleep was interrupted, that may still happen, and cut the
+    # next one short.
     exchange(own + ASLEEP, 1, 0)
     return bool(size == MESSAGE_SIZE)
 
 
 def _serve(board: int, worker: int, done: int) -> int:
-    """The life of a worker: take pieces and do them; -1 when it shall end.
+    """The life of a worker: take pieces and do them. Returns -1 when it is to end.
 
-    A piece of work in Python is returned. `done` is how many such pieces have been done since it was called before.
+    A piece of work in Python is returned, for the caller to do. done: how many such pieces were done since the last
+    call.
     """
     if done:
         add(board + DONE, done)
@@ -225,7 +228,7 @@ def _serve(board: int, worker: int, done: int) -> int:
             here = load(board + HERE)
             in_the_way = here >= 0 and here == _processor(board)
             if in_the_way and yields < MOST_YIELDS:
-                # On the processor of the thread that has the work. The system may move it to another one meanwhile.
+                # This is the processor of the thread that has the work. The system may move one of the two meanwhile.
                 yields += 1
                 call_plain(load(board + YIELD))
                 polls = WATCH - 1
@@ -259,7 +262,7 @@ def _open(board: int, pieces: int) -> int:
 
 
 def _take(board: int) -> int:
-    """The first piece of it that is left, for the thread whose work it is; -1 if there is none."""
+    """The first piece of work in Python that is left, for the thread whose work it is; -1 if there is none."""
     return _take_first(board)
 
 
@@ -274,7 +277,7 @@ def _close(board: int) -> int:
 
 
 def _idle(board: int, polls: int) -> int:
-    """What a worker does that waits, to see how long it takes."""
+    """What a worker does while it waits, to measure how long it takes."""
     for _ in range(polls // POLLS):
         for _ in range(POLLS):
             load(board + PIECES)

@@ -31,7 +31,7 @@ from ._interrupt import uninterrupted
 DIGEST_BYTES = 16
 DAY = 24 * 3600.0
 UNUSED = 60 * DAY
-"""Seconds after which what another version keeps is removed, when a new version begins to keep kernels."""
+"""Seconds without use after which a version that begins to keep kernels removes those of another version."""
 _VERSION = re.compile(r"kernels-[0-9a-f]{12}-[\w.-]+")
 _KEPT = (".kernel", ".ptx", ".part")
 
@@ -126,7 +126,7 @@ def _version() -> str:
 class KernelCache:
     """The cache of one dispatcher, in the place of numba's.
 
-    contents: what tells apart code of one name that is not of this folder; None if nothing does, and nothing is kept.
+    contents: the digest of a body from outside this folder (see `_contents`), empty for others. None: nothing is kept.
     """
 
     def __init__(self, name: str, contents: str | None = ""):
@@ -135,7 +135,7 @@ class KernelCache:
 
     @classmethod
     def attach(cls, dispatcher: Any, name: str, contents: str | None = "") -> None:
-        """Let a dispatcher look here before it compiles, leave here what it compiled, and end what it has begun."""
+        """Let a dispatcher look here before it compiles, keep here what it compiles, and finish what it has begun."""
         dispatcher._cache = cls(name, contents)
         dispatcher.compile = uninterrupted()(dispatcher.compile)
 

@@ -38,13 +38,13 @@ PATIENCE = 30.0
 """Seconds that a fork waits for kernels that are being compiled or loaded."""
 SINGLE, DOUBLE = np.dtype("float32"), np.dtype("float64")
 TABLES = frozenset({"table", "d_table"})
-"""How bodies name arrays that they read or write here and there."""
+"""The names of arrays of which an item may read or write any row, not only its own."""
 
 
 class Kernel(Generic[P]):
     """A body and the loops compiled from it. Calling it runs it over all items, in place, on the arrays' device.
 
-    Arrays must be C-contiguous and are not checked: that, and that indices lie within, is the caller's work (Ops).
+    Nothing is checked: the caller (Ops) makes sure that arrays are C-contiguous and that indices are within bounds.
     """
 
     def __init__(self, body: Callable[..., None], shape: Shape, *, cpu_rows: int = 1, cuda_rows: int = 1):
@@ -53,7 +53,7 @@ class Kernel(Generic[P]):
         self.by_item = shape == "items"
         self.cpu_rows = cpu_rows
         self.cuda_rows = cuda_rows
-        # Of a body of ours the file is enough; a file of another's may have the same name.
+        # The file's name tells our own modules apart. A module elsewhere may have the same one: its whole path counts.
         module = body.__module__.rpartition(".")[2] if is_ours(body) else body.__module__
         self.name = f"{module}.{body.__name__}"
         if body.__code__.co_freevars:
@@ -62,7 +62,8 @@ class Kernel(Generic[P]):
                 f"{', '.join(body.__code__.co_freevars)}: make them arguments, or define it at the level of the module"
             )
         self.__doc__ = body.__doc__
-        # Strings: no evaluation is needed to tell the types apart. Without the index or the block, and the return.
+        # Annotations stay strings, which are enough to tell the types apart. The index of the item, or the three
+        # integers of a block, are left out, and so is the return type.
         parameters = [(name, kind) for name, kind in body.__annotations__.items() if name != "return"]
         self.annotations: list[tuple[str, str]] = parameters[3 if shape == "blocks" else 1 :]
         kinds = [kind for _, kind in self.annotations]
@@ -71,10 +72,11 @@ class Kernel(Generic[P]):
         self.scalars = tuple(place for place, kind in enumerate(kinds) if kind == "float")
         self._decides = next((place for place, kind in enumerate(kinds) if kind.startswith("Reals")), 0)
         self.counter = next((place for place, kind in enumerate(kinds) if kind == "Start"), None)
-        # What says how much work there is. Of a table a few rows are read, however large it is.
+        # The sizes of the arrays say how much work there is. Tables do not count: however large one is, few rows are
+        # read.
         self.tables = tuple(i for i, (name, _) in enumerate(self.annotations) if name in TABLES)
         self.weighty = tuple(i for i, kind in enumerate(kinds) if kind.endswith("d") and i not in self.tables)
-        # Rows that add to the same place are safe on CUDA, where the addition is atomic, and one after another here.
+        # Rows may add to the same place: on CUDA additions are atomic, on the CPU one thread does all rows in turn.
         self.divisible = "atomic_add" not in body.__code__.co_names
         self.is_product = any(name.startswith("multiply") for name in body.__code__.co_names)
         self._single: Any = None
@@ -96,14 +98,14 @@ class Kernel(Generic[P]):
             ...
 
         def run(self, *args: P.args, **kwargs: P.kwargs) -> None:
-            """The same. Python is sooner at a method than at the call of an object, which small arrays show."""
+            """The same, as a method: Python finds it sooner than `__call__`, and with small arrays that shows."""
             ...
-    else:  # Small arrays take less time than the steps here, and a dictionary for keywords is one of them.
+    else:  # Without keywords, whose dictionary takes time: for small arrays these steps take longer than the work.
 
         def run(self, *values):
             decides = values[self._decides]
             dtype = decides.dtype
-            # Dtypes are nearly always these very objects, and asking one for its letter takes longer.
+            # The dtype is nearly always one of these two objects, and reading its `char` takes longer.
             double = dtype is not SINGLE and (dtype is DOUBLE or dtype.char == "d")
             if type(decides) is not ndarray and not isinstance(decides, ndarray):
                 from ._launch import launch
@@ -147,7 +149,7 @@ class Kernel(Generic[P]):
         return loop
 
     def _check_count(self, values: tuple[Any, ...]) -> None:
-        """Say that there are too few or too many arguments, for which Numba has a page of types."""
+        """TypeError for too few or too many arguments: numba would answer with a page of types."""
         names = [name for name, _ in self.annotations]
         if len(values) != len(names):
             raise TypeError(f"kernel {self.name} takes {len(names)} arguments, {', '.join(names)}, got {len(values)}")
@@ -161,12 +163,12 @@ class Kernel(Generic[P]):
 
 
 LOCKS = {"numba.core.compiler_lock": "global_compiler_lock._lock", "llvmlite.binding.ffi": "lib._lock._lock"}
-"""The locks of those who compile, in the order in which they take them."""
+"""The locks that are held while numba compiles, in the order in which it takes them."""
 _forking = threading.local()
 
 
 def _close() -> None:
-    """Before a fork: let nobody be compiling or loading. In the child these locks would be held for ever."""
+    """Before a fork: wait until nobody compiles or loads. A lock held then would stay locked in the child for ever."""
     _forking.held = []
     for module, name in LOCKS.items():
         if module in sys.modules:
@@ -176,13 +178,13 @@ def _close() -> None:
 
 
 def _open() -> None:
-    """After it: let them go on."""
+    """After a fork: let others compile and load again."""
     while _forking.held:
         _forking.held.pop().release()
 
 
 def _start_anew() -> None:
-    """In a forked child: a thread that is not there any more may hold the lock."""
+    """In a forked child: the lock may be held by a thread that does not exist here."""
     global _compiling
     _compiling = threading.RLock()
     _open()
@@ -198,9 +200,9 @@ KERNELS: dict[str, Kernel[...]] = {}
 def elementwise(body: Callable[Concatenate[int, P], None]) -> Kernel[P]:
     """A kernel over the elements of flat arrays: vectorised on the CPU, a grid of threads on CUDA.
 
-    An array that is written to may be one of the others, but must not overlap another in part. Work is done in parts:
-    an array of as many elements for each item is divided, and one of any other number, or that is called `table` or
-    `d_table`, is not.
+    An output may be the same array as an input, but must not overlap one in part. When threads share the work, each
+    gets its part of every array that has a multiple of as many elements as there are items, and all of any other array.
+    An array named `table` or `d_table` is never divided.
     """
     return Kernel(body, "items")
 
@@ -213,8 +215,8 @@ def rowwise(body: Callable[Concatenate[int, P], None]) -> Kernel[P]:
 def blockwise(*, cpu: int, cuda: int) -> Callable[[Callable[Concatenate[int, int, int, P], None]], Kernel[P]]:
     """A kernel over blocks of this many rows: ``body(block, start, stop, *arrays)``.
 
-    For work that is better done for a few rows at once (short rows leave a vectorised loop little), and for sums over
-    rows: each block has a partial sum of its own, so that the result depends neither on threads nor on atomics.
+    For work that is better done for a few rows at once (a vectorised loop gains little from short rows), and for sums
+    over rows: each block has a partial sum of its own, so that the result depends neither on threads nor on atomics.
     """
 
     def make(body: Callable[Concatenate[int, int, int, P], None]) -> Kernel[P]:

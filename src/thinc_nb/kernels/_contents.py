@@ -1,7 +1,8 @@
-"""What a body written outside this folder is made of: compiled code of it is kept for just that.
+"""A digest of a body that is written outside this folder, and of all that it uses: compiled code is kept under it.
 
-The folder of the cache names the version of the bodies in here. Of others, a cell of a notebook that is run again with
-another body under the same name, or a constant that has changed, nothing else would tell.
+Bodies in this folder need none, since the name of the cache's folder stands for their version. Elsewhere a cell of a
+notebook may be run again with another body under the same name, or a constant may have changed: only a digest of the
+contents tells.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...), np.generic)
 LIBRARIES = {"builtins", "math", "cmath", "numpy", "numba", "operator"}
-"""What they call is told apart by their versions, which the folder of the cache names too."""
+"""Modules whose functions are told apart by the module's version, which the name of the cache's folder holds too."""
 
 
 class UnknownContentsError(Exception):
@@ -44,7 +45,7 @@ def contents_of(kernel: Kernel[...]) -> str | None:
 
 
 def _parts(value: Any, names: tuple[str, ...], seen: list[object]) -> object:
-    """What a value is, in tuples and text. names: those of the attributes that are looked up where it is used."""
+    """A value as tuples and text. names: if it is a module, the attributes of it that may be looked up."""
     if isinstance(value, Word):
         return "word", value.name
     options = _options(value)
@@ -75,11 +76,11 @@ def _parts(value: Any, names: tuple[str, ...], seen: list[object]) -> object:
 
 
 def _options(value: Any) -> list[tuple[str, str]]:
-    """What numba compiles a function of its own with."""
+    """The options that numba compiles a function with."""
     options = getattr(value, "targetoptions", None)
     if not isinstance(options, dict):
         return []
-    # Sets have another order in each process.
+    # The order of a set differs from process to process.
     listed = {name: sorted(kept) if isinstance(kept, (set, frozenset)) else kept for name, kept in options.items()}
     return sorted((name, repr(kept)) for name, kept in listed.items())
 

@@ -33,7 +33,7 @@ SIMULATED = bool(config.ENABLE_CUDASIM)
 LANES = 4 if SIMULATED else 32
 ROWS_PER_BLOCK = 1 if SIMULATED else 4
 THREADS = 16 if SIMULATED else 256
-# More blocks than this only queue; the loops over the grid take the rest.
+# More blocks than this would only queue: the loops in a grid do the items that are left.
 MAX_BLOCKS = 65_535
 
 
@@ -190,8 +190,8 @@ def _restore_tiny(before: int) -> None:
     pass
 
 
-# Bound like bodies, for the constant and the words in them. Rows are few where kernels use products, so lanes share the
-# columns.
+# These use constants and words, so they are bound as bodies are. Kernels with products have few rows, so the lanes
+# share the columns.
 ZERO, HALF = 0.0, 0.5
 
 

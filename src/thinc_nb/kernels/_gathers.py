@@ -1,7 +1,7 @@
-"""Sums of entries of a table, picked here and there, on the CPU in explicit vector code: the meaning of `weigh_pairs`.
+"""The word `weigh_pairs` on the CPU, in explicit vector code: weighted sums of entries here and there in a table.
 
-LLVM makes four loads of four neighbours, and adds and multiplies them one by one: SparseLinear's sums took three times
-as long.
+LLVM by itself loads four neighbours one by one, and adds and multiplies them one by one: SparseLinear's sums took three
+times as long.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ._tiles import Emitter
 
 ir: Any = import_module("llvmlite.ir")
 GROUP = 4
-"""Features whose products are added to sums of their own: an addition takes four cycles, and others begin meanwhile."""
+"""Sums that are computed side by side: an addition takes four cycles, and others can begin meanwhile."""
 
 
 def pair_tile(outputs: int) -> Any:

@@ -1,4 +1,4 @@
-"""Ctrl-C while a kernel is compiled: it waits for the end of that."""
+"""Ctrl-C while a kernel is compiled takes effect when the kernel is ready."""
 
 from __future__ import annotations
 

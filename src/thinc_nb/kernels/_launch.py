@@ -63,8 +63,8 @@ def entry_of(ptx: str) -> str:
 def packed(kernel: Kernel[...], args: tuple[Any, ...], device: int) -> tuple[ArrayKinds, list[Any]]:
     """The arguments as numba's calling convention wants them, and what kinds of arrays are among them.
 
-    An array is its owner (none), parent (none), number of items, size of an item, address, shape and strides. Scalars
-    become what the kernel is compiled for, or it would read another one's bytes.
+    An array becomes its owner (none), parent (none), number of items, size of an item, address, shape and strides.
+    Scalars become the types that the kernel is compiled for: of another size they would shift all that comes after.
     """
     kinds: list[tuple[str, int] | None] = []
     values: list[Any] = []

@@ -26,7 +26,7 @@ HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 def murmur3(typing_context: Any, key: Any, seed: Any) -> Any:
     """On the CPU, in arithmetic of 32 bits.
 
-    numba's is of 64 whatever the types, and so are the vectors then: half as many numbers in each, whose products take
+    numba computes in 64 bits whatever the types are. Vectors then hold half as many numbers, and their products take
     three times as long.
     """
 

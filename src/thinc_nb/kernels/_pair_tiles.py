@@ -25,7 +25,7 @@ HALF = 0.5
 def pair_tile(pairs: int, is_last: bool) -> Any:
     """``tile(out, t, strips, r, s)``: both rows of some pairs in the columns of one strip (see pairs.py).
 
-    The last strip goes no further than the columns do.
+    In the last strip the columns beyond the last out are not stored.
     """
 
     @intrinsic
@@ -45,7 +45,7 @@ def pair_tile(pairs: int, is_last: bool) -> Any:
             ]
 
             def multiplied(parts: tuple[int, int], sums: list[Any]) -> list[Any]:
-                """Added to the first half of the sums is one part's product, to the second half another's."""
+                """Add the product of one part to the first half of the sums, that of the other to the second half."""
                 sides = []
                 for part in parts:
                     number = emit.integer(part)
@@ -94,7 +94,7 @@ def pair_tile(pairs: int, is_last: bool) -> Any:
 def turn_tile(typing_context: Any, strip: Any, w: Any, first: Any, column: Any, k: Any) -> Any:
     """A tile of a strip from row k and a column on, as `turn_weights` computes it. Its outs start at `first`.
 
-    Where there are no outs any more the last one is repeated: what is multiplied with those columns is not stored.
+    Beyond the last out that one is repeated: results in those columns are not stored.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -102,7 +102,7 @@ def turn_tile(typing_context: Any, strip: Any, w: Any, first: Any, column: Any, 
         target, given = emit.arrays(signature.args[:2], args[:2])
         first, column, k = args[2:]
         outs, width = emit.shape(given)[0], builder.udiv(emit.shape(given)[1], emit.integer(3))
-        half = emit.everywhere(ir.Constant(emit.real, 0.5))
+        half = emit.everywhere(ir.Constant(emit.real, HALF))
         at = builder.add(first, column)
         parts: list[list[Any]] = [[], [], [], []]
         for i in range(emit.lanes):

@@ -1,7 +1,7 @@
-"""How a compiled loop does its work in parts, or gives parts away: the code that is made for each kernel, in its loop.
+"""How the work of a compiled loop is divided: code that is generated for each kernel, as a part of its loop.
 
-The loop's arguments are put down in the memory of the thread that was called, and a small function beside the loop, the
-task, finds them there, in whatever thread, and calls the loop for a part of the items: `_board` has the rest.
+The loop stores its arguments in the memory of the thread that called it. A small function beside the loop, the task,
+reads them there, in whatever thread, and calls the loop for some of the items. `_board` decides who does which.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 ir: Any = import_module("llvmlite.ir")
 BYTES_OF_LINE = 64
 WORTH_A_LINE = 1 << 12
-"""Items: fewer are done before it matters where lines of the cache begin."""
+"""Items. Fewer are done before it would matter where lines of the cache begin."""
 MULTIPLICATIONS = 8
-"""Multiplications of a product that take as long as an element of other work."""
+"""How many multiplications of a product take as long as one element of other work."""
 
 
 @intrinsic
 def keep(typing_context: Any, board: Any, stop: Any, args: Any) -> Any:
-    """`make_share` for kernels whose items must come one after another."""
+    """The place of what `make_share` makes, in kernels whose items must be done one after another."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return ir.Constant(WORD, 0)
@@ -39,9 +39,10 @@ def keep(typing_context: Any, board: Any, stop: Any, args: Any) -> Any:
 
 
 def make_share(kernel: Kernel[...], step: int) -> Any:
-    """``share(board, stop, args)`` in a loop: have it called for pieces of its items, by other threads too.
+    """``share(board, stop, args)`` for a loop: let other threads do pieces of the items.
 
-    -1: it is done. Otherwise the loop has to do it, and 1 says that other threads would have been welcome.
+    Returns -1 if all items are done. Otherwise the loop has to do them; 1 says that other threads would have been
+    welcome.
 
     step: pieces are a multiple of so many items.
     """
@@ -61,7 +62,7 @@ def make_share(kernel: Kernel[...], step: int) -> Any:
                 builder.store(arguments, cgutils.gep_inbounds(builder, passed, 0, 1))
                 task = _task(context, builder, passed.type, args)
                 given = [board, builder.ptrtoint(task, WORD), builder.ptrtoint(passed, WORD), stop, size]
-                # Two results by reference, as numba's own functions have them.
+                # numba's functions return a result and an error, by reference: the first two arguments.
                 unused = [cgutils.alloca_once(builder, WORD), cgutils.alloca_once(builder, WORD)]
                 call_address(builder, function, [*unused, *given, ir.Constant(WORD, step)], ir.IntType(32))
                 builder.store(ir.Constant(WORD, -1), result)
@@ -71,7 +72,7 @@ def make_share(kernel: Kernel[...], step: int) -> Any:
 
     def _task(context: Any, builder: Any, kind: Any, args: Any) -> Any:
         """``void task(passed, start, stop)``: the loop that is being made, over a range."""
-        # Else LLVM would put the loop into the task, and compile it twice.
+        # Otherwise LLVM would inline the loop into the task, and compile it twice.
         builder.function.attributes.add("noinline")
         function = ir.Function(
             builder.module, ir.FunctionType(ir.VoidType(), [WORD] * 3), builder.module.get_unique_name("task")
@@ -110,9 +111,9 @@ def make_part_from(kernel: Kernel[...]) -> Any:
 
 @intrinsic
 def until_line_of_first(typing_context: Any, stop: Any, args: Any) -> Any:
-    """``until_line(stop, args)``: before which item the first array comes to a line of the cache.
+    """``until_line(stop, args)``: at which item the first array reaches a line of the cache.
 
-    `stop`, the number of items, if it begins with a line or is soon done with.
+    `stop`, the number of items, if it begins with a line or if there are few items.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -120,7 +121,7 @@ def until_line_of_first(typing_context: Any, stop: Any, args: Any) -> Any:
         array = context.make_array(args[0])(context, builder, builder.extract_value(arguments, 0))
         beyond = builder.neg(builder.ptrtoint(array.data, WORD))
         missing = builder.and_(beyond, ir.Constant(WORD, BYTES_OF_LINE - 1))
-        # An item may be longer than what is missing: then lines do not matter. Nothing is divided by no bytes.
+        # `items` is 0 if an item is longer than what is missing. An array without bytes must not divide by 0.
         size = builder.mul(array.nitems, array.itemsize)
         size = builder.select(cgutils.is_null(builder, size), ir.Constant(WORD, 1), size)
         items = builder.sdiv(builder.mul(missing, stop), size)
@@ -164,16 +165,16 @@ def _largest(builder: Any, sizes: Sequence[Any]) -> Any:
 
 
 def _work_of_product(builder: Any, sizes: Sequence[Any], rows: Any) -> Any:
-    """Multiplications, counted as so many elements of other work."""
+    """The number of multiplications, as the number of elements of other work that takes as long."""
     some = builder.select(builder.icmp_signed(">", rows, ir.Constant(WORD, 0)), rows, ir.Constant(WORD, 1))
     out, left = sizes
     return builder.sdiv(builder.mul(out, builder.sdiv(left, some)), ir.Constant(WORD, MULTIPLICATIONS))
 
 
 def _part(context: Any, builder: Any, kind: Any, value: Any, items: Any, start: Any, stop: Any) -> Any:
-    """The part of a flat array that belongs to some of the items. It may hold several elements for each.
+    """The part of a flat array that belongs to some of the items, of which each may have several elements.
 
-    All of one that is not so many times as long as there are items: that belongs to all of them.
+    The whole array if its size is no multiple of the number of items: then it belongs to all of them.
     """
     array = context.make_array(kind)(context, builder, value)
     each = builder.sdiv(array.nitems, items)

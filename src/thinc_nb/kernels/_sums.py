@@ -1,8 +1,8 @@
 """Sums over a row on the CPU, in explicit vector code: what the words `sum_of`, … mean there.
 
-LLVM adds up a row in groups of four vectors, what is left in a second loop with a sum across lanes of its own, and the
-last elements one by one: 96 columns take nearly twice the time of 64. It also asks first whether arrays overlap, and
-adds in another order where they do. Here the last vector is a masked one, and the order is always the same.
+LLVM adds up a row in groups of four vectors, the vectors that are left in a second loop, and the last elements one by
+one: 96 columns take nearly twice the time of 64. It also asks first whether arrays overlap, and adds in another order
+where they do. Here the last vector is masked, and the order is always the same.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ._tiles import VECTOR_BYTES, Emitter
 
 ir: Any = import_module("llvmlite.ir")
 GROUP = 4
-"""Vectors that are added up beside each other: an addition takes three or four cycles, and others begin meanwhile."""
+"""Vectors that are added up side by side: an addition takes three or four cycles, and others can begin meanwhile."""
 ROWS, STRIPS = 4, (8, 4, 2, 1)
-"""Rows that `add_rows` adds up before it adds them to the sum, and vectors of columns that it does so for at once."""
+"""Rows that `add_rows` sums before it adds them to the total; vectors of columns for which it does so at once."""
 Terms: TypeAlias = Callable[[list[Any], list[Any]], list[Any]]
 """``totals = terms(vectors, totals)``: a vector of each array, added to each of the sums."""
 
 
 def _sums(emit: Emitter, arrays: Sequence[Any], rests: Sequence[Any], count: int, terms: Terms) -> list[Any]:
-    """Sums over all elements of arrays of one size. `rests` stand for what is beyond the end of each array."""
+    """Sums over all elements of arrays of one size. rests: the values taken beyond the end of an array, None for 0."""
     builder = emit.builder
     starts, size = [emit.start(array) for array in arrays], emit.shape(arrays[0])[0]
     grouped = builder.and_(size, emit.integer(-emit.lanes * GROUP))
@@ -112,7 +112,7 @@ def add_rows(typing_context: Any, total: Any, x: Any, first: Any, end: Any) -> A
         fours = builder.add(first, builder.and_(builder.sub(end, first), emit.integer(-ROWS)))
 
         def strip(count: int, mask: Any = None) -> Callable[[Any, list[Any]], list[Any]]:
-            """Some vectors of columns, whose sums stay in registers while rows go by."""
+            """The code for some vectors of columns, whose sums stay in registers while rows go by."""
 
             def added(c: Any, nothing: list[Any]) -> list[Any]:
                 at = builder.mul(c, emit.integer(emit.bytes))

@@ -1,16 +1,16 @@
-"""The threads that large kernels and products are shared by, and one setting for them and for BLAS.
+"""The threads that share large kernels and products, and one setting for them and for BLAS.
 
-Work is cut into pieces that the calling thread takes one after another, and so does every worker that is awake: nobody
-is waited for that has not begun (`_board`). A worker looks for work in compiled code, without Python's lock, so that it
-begins within a microsecond: relu of 2000×96 takes 10.6 µs on two threads and 18.7 on one, gelu 33.7 and 62.3, softmax
-56 and 105 (in recycled arrays, a processor for each). It stays awake for `AWAKE` seconds after its last piece and then
-sleeps until there is work again: waking up takes it 15 µs or more, and who wakes it 3 to 8. One that came too late for
-what it was woken up for, or finds itself on the processor of the thread whose work it is, goes back to sleep and is
-left alone for a while. So a busy machine costs the gain and no more: beside a process that never waits, and others of
-low priority, the medians were 19 µs for relu, 62.5 for gelu and 58 to 108 for softmax.
+Work is cut into pieces. The calling thread takes one after another, and so does every worker that is awake; nobody
+waits for a worker that has not begun (see `_board`). A worker looks for work in compiled code, without Python's lock,
+and begins within a microsecond: relu of 2000×96 takes 10.6 µs on two threads and 18.7 on one, gelu 33.7 and 62.3,
+softmax 56 and 105 (in recycled arrays, a processor for each). After its last piece it stays awake for `AWAKE` seconds,
+then it sleeps until there is work again. To wake up takes it 15 µs or more, and costs the thread that wakes it 3 to 8.
+A worker that came too late for the work, or is on the processor of the thread whose work it is, goes back to sleep and
+is left alone for a while. So a busy machine takes away the gain and no more: beside a process that never waits, and
+others of low priority, the medians were 19 µs for relu, 62.5 for gelu and 58 to 108 for softmax.
 
-numba's parallel loops would not do: its OpenMP layer is killed by a fork, its own layer aborts when called from several
-threads, and alternating with BLAS makes a product of 0.4 ms take 8 (measured).
+numba's parallel loops would not do: its OpenMP layer does not survive a fork, its own layer aborts when it is called
+from several threads, and alternating with BLAS makes a product of 0.4 ms take 8 (measured).
 
 Results do not depend on the number of threads: items are independent, and sums over rows are made of blocks whose size
 is the kernel's, not the threads'. While one thread's work is shared, others do theirs alone.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Range: TypeAlias = tuple[int, int]
 
 MIN_ELEMENTS = 1 << 14
-"""Elements in a piece of a kernel's work; what is not two of them is not shared."""
+"""Elements in a piece of a kernel's work. Less than two pieces is not shared."""
 AWAKE = 100e-6
 """Seconds that a worker looks for work before it sleeps."""
 ENDING = 0.2
@@ -79,21 +79,21 @@ class Workers:
 
     def set(self, limit: int, grain: int) -> None:
         """How many workers may help; how many elements are in a piece of work."""
-        # Without a lock: this very thread may be starting others, and a signal's handler load a kernel, which asks for
-        # a board. `start` looks at the limit again when it has written SHARE.
+        # Without a lock: a signal's handler may load a kernel, and come here, while this very thread is in `start`.
+        # That looks at the limit again after it has written SHARE.
         limit = min(limit, MOST_WORKERS)
         self._write(self._layout.LIMIT, limit)
         self._write(self._layout.GRAIN, grain)
         self._write(self._layout.SHARED_FROM, 2 * grain)
         if limit > len(self._threads):
-            self._write(self._layout.SHARE, 0)  # What compiled loops take as a sign to have more started.
+            self._write(self._layout.SHARE, 0)  # 0 has compiled loops ask for more workers.
 
     @uninterrupted()
     def start(self) -> None:
-        """Start as many threads as may help, or as there can be. Nothing if that is being done, or the process ends."""
+        """Start as many threads as may help, or as there can be. Nothing if that is under way or the process ends."""
         layout = self._layout
         functions = layout.functions()
-        # Not to be waited for: a signal may have come while this very thread was here, and its handler use kernels.
+        # No waiting: this may be the handler of a signal that interrupted this very thread in here.
         if not self._starting.acquire(blocking=False):
             return
         try:
@@ -156,8 +156,9 @@ class Workers:
 
     def run(self, call: Callable[[int, int], None], ranges: Sequence[Range]) -> None:
         """Call with each of the ranges, and return when all are done. Raises what a call raised."""
-        # No lock: an interrupt between taking it and the block that gives it back would leave it taken. The first to
-        # come may share. Where this is a worker whose work contains work, or a signal's handler, there is one before.
+        # No lock: an interrupt between taking it and entering the block that gives it back would leave it taken.
+        # Instead the first in line may share its work. A worker whose piece of work shares work itself, or the handler
+        # of a signal, finds another one in line before it.
         mine = object()
         try:
             self._sharing[mine] = None
@@ -169,7 +170,7 @@ class Workers:
         _run_alone(call, ranges)
 
     def _run_shared(self, call: Callable[[int, int], None], ranges: Sequence[Range]) -> bool:
-        """The same with the workers; False if that cannot be, and nothing has been done."""
+        """Do it together with the workers. False, with nothing done, if that is not possible."""
         if len(ranges) > self._layout.MOST_PIECES:
             return False
         if not self._words[self._layout.SHARE // 8]:
@@ -185,8 +186,8 @@ class Workers:
             except BaseException as error:  # noqa: BLE001  (raised again in the thread that waits)
                 errors.append(error)
 
-        # Not in the block below: there Python 3.13 leaves an interrupt between two turns of a loop to nobody, `finally`
-        # included.
+        # A function, not a loop in the block below: there Python 3.13 loses an interrupt between two turns of a loop,
+        # and skips `finally`.
         def perform_what_is_left() -> None:
             while (piece := functions.take(self.board)) >= 0:
                 perform(piece)
@@ -252,14 +253,14 @@ def _run_alone(call: Callable[[int, int], None], ranges: Sequence[Range]) -> Non
 
 
 def _nothing(piece: int) -> None:
-    """There is no work in Python."""
+    """What workers call while there is no work in Python."""
 
 
 def _pipe() -> tuple[int, int]:
     """Two files: who reads from the first sleeps until a number is written to the second. OSError if none are left."""
     if sys.platform != "linux":
         return os.pipe()
-    # Who is woken by a pipe is put on the processor of the writer, as if that were about to wait: here it goes on.
+    # A pipe would wake a thread on the processor of the writer, as if the writer were about to wait. Here it goes on.
     inbox = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_SEMAPHORE)
     try:
         return inbox, os.dup(inbox)
@@ -269,7 +270,7 @@ def _pipe() -> tuple[int, int]:
 
 
 def _system() -> Iterator[int]:
-    """The addresses of read, write, what lets other threads of the processor go first, and what tells the processor."""
+    """The addresses of read, write, what yields the processor, and what tells which processor this is; 0 for none."""
     if sys.platform == "win32":
         runtime, kernel = ctypes.CDLL("ucrtbase"), ctypes.CDLL("kernel32")
         functions = runtime._read, runtime._write, kernel.SwitchToThread, kernel.GetCurrentProcessorNumber
@@ -317,7 +318,7 @@ def share(threads: int, elements: int | None = None) -> None:
 def prepare() -> Workers:
     """Have a board, before the first loop is compiled."""
     global _workers, board
-    # Two boards would be one too many: a loop may be looking at the one that is not kept.
+    # Under a lock: with two boards a loop might look at the one that is not kept.
     with _preparing:
         if _workers is None:
             _workers = Workers(num_threads - 1, grain)
@@ -328,7 +329,7 @@ def prepare() -> Workers:
 
 
 def start() -> None:
-    """Start the workers, for those who found work and nobody to share it with."""
+    """Start the workers. Called when there was work to share, and nobody to share it with."""
     (_workers or prepare()).start()
 
 

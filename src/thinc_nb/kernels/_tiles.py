@@ -24,7 +24,7 @@ from ._link import any_layout, compile_word, never_inline, once
 
 ir: Any = import_module("llvmlite.ir")
 DEPTH = 256
-"""Terms of a sum after which a tile goes back to memory: the rows that they come from stay in the second cache."""
+"""Terms that are summed before a tile is stored and begun again: the rows of b stay in the second cache meanwhile."""
 
 
 def vector_bytes(features: Sequence[str]) -> int:
@@ -32,7 +32,7 @@ def vector_bytes(features: Sequence[str]) -> int:
     return 64 if "+avx512f" in features else 32 if "+fma" in features else 16
 
 
-# Of the processor that is compiled for: numba's settings may name another than this one, and no features at all.
+# Those of the processor that numba compiles for: by its settings it may be another than this one, or have no features.
 FEATURES = (codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES).split(",")
 VECTOR_BYTES = vector_bytes(FEATURES)
 IS_ARM = platform.machine() in ("aarch64", "arm64")
@@ -45,7 +45,7 @@ HAS_FMA = IS_ARM or "+fma" in FEATURES
 class Emitter:
     """Writes vector code for arrays of one dtype: addresses, loads, stores, sums.
 
-    lanes: of a vector; those of the processor's vectors if none are given.
+    lanes: numbers in a vector; if 0, as many as the vectors of the processor hold.
     """
 
     def __init__(self, context: Any, builder: Any, dtype: Any, lanes: int = 0) -> None:
@@ -231,8 +231,8 @@ def dot_tile(rows: int, columns: int) -> Any:
 def outer_tile(rows: int, vectors: int) -> Any:
     """``tile(out, a, b, r, c, first, end)``: a tile of out from r and c on, of some rows and vectors of columns.
 
-    Added to it (or to 0, if `first` is) is the sum over k from `first` to `end` of a[r + i, k] * b[k, c + j]. A single
-    vector goes no further than the columns do.
+    The sum over k from `first` to `end` of a[r + i, k] * b[k, c + j] is added to it, or stored if `first` is 0. A tile
+    of a single vector leaves out columns beyond the last.
     """
 
     @intrinsic
@@ -283,7 +283,7 @@ def outer_tile(rows: int, vectors: int) -> Any:
 
 
 def turned(emit: Emitter, vectors: list[Any]) -> list[Any]:
-    """The columns of as many vectors as they have lanes."""
+    """A square transposed: its columns as vectors. There are as many vectors as each has lanes."""
     step = emit.lanes // 2
     while step:
         low = [lane if not lane & step else emit.lanes + lane - step for lane in range(emit.lanes)]
@@ -358,7 +358,7 @@ def _multiply(out: Any, a: Any, b: Any) -> None:
     tall, fours = rows - rows % TALL, rows - rows % 4
     pairs, strips = columns - columns % (2 * lanes), columns - columns % (BROAD * lanes)
     eights = columns - columns % (8 * lanes)
-    # Once even if there are no terms: sums of nothing are 0.
+    # At least once: a sum of no terms is 0.
     for first in range(0, max(inner, 1), DEPTH):
         end = min(first + DEPTH, inner)
         for c in range(0, pairs, 2 * lanes):

@@ -23,9 +23,9 @@ def argument_types(kernel: Kernel[...], precision: Precision) -> tuple[tuple[Any
 def loop_types(kernel: Kernel[...], precision: Precision) -> tuple[Any, ...]:
     """What a compiled loop on the CPU is called with: the board of its threads, its items or rows, the arguments.
 
-    Floats as Python has them, in any precision: a loop converts them in no time, Python in 0.25 µs each. The arguments
-    as a plain tuple. numba's StarArgTuple is what the loop sees in the end, but a call that finds it among the compiled
-    signatures takes it for another one, and loads the kernel from disk again: 12 ms for every call.
+    Floats are Python's in any precision: a loop converts them in no time, Python in 0.25 µs each. The arguments are a
+    plain tuple. The loop sees numba's StarArgTuple in the end, but in a compiled signature no call would recognise
+    that: each loaded the kernel from disk again, in 12 ms.
     """
     kinds = argument_types(kernel, precision)[1]
     given = tuple(types.float64 if place in kernel.scalars else kind for place, kind in enumerate(kinds))

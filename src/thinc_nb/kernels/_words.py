@@ -35,7 +35,7 @@ UInt32s2d: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.integer[Any]]]"
 UInt64s1d: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.integer[Any]]]"
 UInt32: TypeAlias = np.uint32
 Start: TypeAlias = np.uint32
-"""The place of the first item, for bodies that need to know it: 0, and the start of the range where work is split."""
+"""The index of the first item that a call does, for bodies that need it: 0, or where a part of the work begins."""
 Real: TypeAlias = Any
 """A scalar of the body's precision. Not np.float32: numpy types the sum of a float32 and a float as floating[Any]."""
 Key: TypeAlias = Any
@@ -66,7 +66,7 @@ class Inline(Generic[P, R]):
 
 
 def inline(function: Callable[P, R]) -> Inline[P, R]:
-    """Mark a scalar function for use inside bodies."""
+    """Mark a small function for use inside bodies."""
     return Inline(function)
 
 
@@ -155,20 +155,20 @@ def sync_lanes() -> None:
 
 @Word
 def apart() -> None:
-    """Say that arrays have nothing in common, or are one and the same and each element is read before it is written.
+    """Promise that any two arrays have nothing in common, or are the same and an element is read before it is written.
 
-    A loop within a row is then compiled with vectors alone. Else it asks whether arrays overlap, and takes one without
+    A loop within a row is then compiled with vectors alone. Otherwise it asks whether arrays overlap, and runs without
     vectors if they do: softmax in place took half as long again.
     """
 
 
 @Word
 def prefetch(a: Any) -> None:
-    """Have a row brought into the cache that will be read soon: its first line, on which the processor goes on."""
+    """Begin to load a row that will be read soon: its first line of the cache. The processor goes on from there."""
 
 
 # --- sums over a row ------------------------------------------------------------------------------------------------
-# Each lane gets to know them. They are added up in the same order wherever rows lie and however many there are.
+# Every lane gets the result. The order of additions depends neither on where rows lie nor on how many there are.
 
 
 @Word
@@ -203,13 +203,13 @@ def murmur3(key: Any, seed: Any) -> Any:
 def weigh_pairs(out: Any, table: Any, bias: Any, one: Any, other: Any, weights: Any) -> None:
     """out[j] = bias[j] + the sum over i of weights[i] * (table[one[i] + j] + table[other[i] + j]). Lanes share the j.
 
-    In an order that depends on the number of weights only. Places are uint32.
+    The order of additions depends on the number of weights only. Places are uint32.
     """
 
 
 @Word
 def flush_tiny() -> int:
-    """From here on numbers too small for full precision are 0: CPUs take longer for them. What `restore_tiny` needs."""
+    """Treat numbers too small for full precision, with which CPUs are slow, as 0 from here on. For `restore_tiny`."""
     return 0
 
 
@@ -219,8 +219,8 @@ def restore_tiny(before: int) -> None:
 
 
 # --- products -------------------------------------------------------------------------------------------------------
-# Results and the rows of `b` lie with their columns beside each other. The lanes share the work, and meet afterwards
-# with sync_lanes if they read it.
+# The columns of results and of `b` lie beside each other. The lanes share the work: a body that reads the result has to
+# call sync_lanes first.
 
 
 @Word
@@ -245,7 +245,7 @@ def multiply_pairs(out: Any, t: Any, strips: Any, first: int, end: int) -> None:
 
 @Word
 def turn_weights(strip: Any, w: Any, first: int) -> None:
-    """What `multiply_pairs` multiplies with, of the outs from `first` on."""
+    """Fill a strip of weights, as `multiply_pairs` takes them, for the outs from `first` on."""
 
 
 @Word

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 from ._compile import blockwise
-from ._words import (
-    Reals1d,
-    Reals2d,
-    apart,
-    exp,
-    from_order_key,
-    lane,
-    lanes,
-    lowest_key,
-    max_lanes,
-    order_key,
-    sum_lanes,
-    sync_lanes,
-)
+from ._words import Reals1d, Reals2d, apart, from_order_key, lane, lanes, lowest_key, max_lanes, order_key
+from .softmax import to_shares
 
-ZERO, ONE = 0.0, 1.0
+ZERO = 0.0
 
 
 @blockwise(cpu=16, cuda=1)
@@ -67,10 +55,9 @@ def backprop_bias_relu(
             total[j] += result[j]
 
 
-# exp over 16 rows at once, as in softmax.py.
 @blockwise(cpu=16, cuda=1)
 def bias_softmax(block: int, start: int, stop: int, z: Reals2d, z_flat: Reals1d, bias: Reals1d) -> None:
-    """z_flat is the memory of z, which says how many rows there are and is not looked at."""
+    """z_flat is the memory of z as one row; z itself only says how many rows there are."""
     apart()
     width = z.shape[1]
     for r in range(start, stop):
@@ -83,16 +70,4 @@ def bias_softmax(block: int, start: int, stop: int, z: Reals2d, z_flat: Reals1d,
         top = from_order_key(max_lanes(best))
         for j in range(lane(), width, lanes()):
             row[j] -= top
-    sync_lanes()
-    rows = z_flat[start * width : stop * width]
-    for k in range(lane(), rows.shape[0], lanes()):
-        rows[k] = exp(rows[k])
-    sync_lanes()
-    for r in range(start, stop):
-        row = z_flat[r * width : (r + 1) * width]
-        total = ZERO
-        for j in range(lane(), width, lanes()):
-            total += row[j]
-        scale = ONE / sum_lanes(total)
-        for j in range(lane(), width, lanes()):
-            row[j] *= scale
+    to_shares(z_flat, start, stop, width)

@@ -11,7 +11,7 @@ from .hashing import LOW, S32, murmur3_high, murmur3_low
 u64, u32 = np.uint64, np.uint32
 
 
-# A few rows at once: their hashes say what they are summed from, which is asked for before it is read.
+# A few rows at once: first their hashes, then the rows of the table that these name are prefetched, then read.
 @blockwise(cpu=4, cuda=1)
 def hash_embed(
     block: int,

@@ -1,8 +1,8 @@
 """What follows the product in a maxout layer with layer normalisation, in one pass over its rows.
 
-bias → largest piece → normalisation → dropout → residual. `z` is the product, (n, units * pieces), the pieces of a unit
-beside each other, 2 or 3 of them. The arithmetic is that of the kernels one by one, in the same order, and dropout
-draws the same elements under the same key.
+bias → largest piece → normalisation → dropout → residual. `z` is the product, (n, units * pieces), the 2 or 3 pieces of
+a unit beside each other. Results are those of the separate kernels, and dropout draws the same elements under the same
+key.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def to_largest(dz: Real, d_bias: Real, g: Real, which: Real, pieces: int) -> Non
 
 
 ROWS = 32
-"""Of a block below, and of the room that it needs."""
+"""Rows of a block of the kernel below."""
 
 
 # Each block adds up its own sums over rows: of gain, shift and bias, one after the other.
@@ -202,10 +202,10 @@ def backprop_maxout_norm(
     threshold: UInt32,
     scale: float,
 ) -> None:
-    """sums: (blocks, width * (2 + pieces)). room: (rows, width), for what is between.
+    """sums: (blocks, width * (2 + pieces)). room: (rows, width), scratch memory.
 
-    If `paired`, dz holds the gradients of what both rows of a pair are sums of (see pairs.py), of each in half a row:
-    two rows of dz for a pair, also for the last one of odd rows.
+    If `paired`, dz holds the gradients of the four products of a pair of rows (see pairs.py), each in half a row of dz:
+    two rows for a pair, also for the last one if rows are odd.
     """
     width = normed.shape[1]
     stop = min(stop, dy.shape[0])

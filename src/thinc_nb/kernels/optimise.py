@@ -46,9 +46,9 @@ def adam(
 #
 # The arrays are whole arenas. A chunk is a part of one parameter: bounds[r] says where it lies, parameter[r] whose it
 # is, and rates[parameter] holds beta1, 1 - beta1, beta2, 1 - beta2, eps, learn_rate, grad_scale, weight_decay,
-# average_share and root. The differences come ready: rows may be computed in another order, and
-# v + (1 - beta2) * (d * d - v) would cancel. A step is divided by root * sqrt(v) + eps: with root 1 that is Adam's,
-# with root 0 and eps 1 it is momentum alone, which is what rectified Adam does in its first steps.
+# average_share and root. The differences are given because sums in kernels over rows may be reordered: computed here,
+# they might become v + (1 - beta2) * (d * d - v), which cancels. A step is divided by root * sqrt(v) + eps: with root 1
+# that is Adam's, with root 0 and eps 1 it is momentum alone, which is what rectified Adam does in its first steps.
 
 
 @rowwise

@@ -23,12 +23,12 @@ from ._words import Reals2d, Reals3d, lane, lanes, multiply, multiply_columns, m
 
 ZERO, HALF = 0.0, 0.5
 PAIRS, OUTS = 16, 16
-"""Of a block: see products.py."""
+"""Pairs, and outs, in a block: see products.py."""
 
 
 @rowwise
 def window_pairs(p: int, t: Reals2d, x: Reals2d) -> None:
-    """The left sides."""
+    """The left sides of the four products of each pair."""
     rows, width = x.shape
     at = 2 * p
     row = t[p]
@@ -80,7 +80,7 @@ def pair_weights(o: int, h: Reals2d, w: Reals2d) -> None:
 
 @rowwise
 def pair_strips(s: int, strips: Reals3d, w: Reals2d) -> None:
-    """The right sides of all, turned, in strips of so many outs as a tile takes: (strips, 4 * width, outs)."""
+    """All right sides, transposed, in strips of as many outs as a tile takes: (strips, 4 * width, outs)."""
     turn_weights(strips[s], w, s * strips.shape[2])
 
 
@@ -92,7 +92,7 @@ def product_pairs(block: int, start: int, stop: int, z: Reals2d, t: Reals2d, str
 
 @rowwise
 def product_pairs_by_strip(s: int, strips: Reals3d, z: Reals2d, t: Reals2d, w: Reals2d) -> None:
-    """The same for few rows: who turns a strip multiplies with it, and no other thread waits for it or reads it."""
+    """The same for few rows: the thread that transposes a strip multiplies with it too, and waits for no other."""
     turn_weights(strips[s], w, s * strips.shape[2])
     sync_lanes()
     multiply_pairs(z, t, strips, s, s + 1)

@@ -6,7 +6,7 @@ from ._compile import blockwise
 from ._words import Reals2d, multiply, multiply_columns, multiply_transposed
 
 ROWS = 16
-"""Of a block: whole tiles. Blocks are what threads share, and of larger ones some threads get a good deal more."""
+"""Rows of a block, a multiple of those of a tile. Threads share whole blocks: larger ones are shared less evenly."""
 
 
 @blockwise(cpu=ROWS, cuda=1)

@@ -3,14 +3,14 @@
 The columns of `gates` are four blocks as wide as the state: forget gate, input gate, output gate, candidate. No loop
 has more than four arrays: beyond that LLVM gives up on telling them apart, and does not vectorise.
 
-`lstm`, `lstm_few` and `backprop_lstm` walk through whole sequences, products included, both directions in one call: for
-a CPU, where a step from Python takes as long as its work does. A GPU has the work of one step after the other,
-`lstm_step`, so that all of it works on each.
+`lstm`, `lstm_few` and `backprop_lstm` walk through whole sequences, products included, both directions in one call.
+They are for a CPU, where calling a step from Python takes as long as its work does. A GPU does one `lstm_step` after
+the other, with all of its processors at work on each.
 
-In a walk, items are the sequences of the first direction, the longest first, then those of the second, for each with
-room up to a multiple of a block's rows, so that a block is of one direction: none needs to know of another. What there
-is for each row of the batch and of a direction, is there for the rows of the first direction, then of the second. sizes
-(steps,) says how many sequences are at each step. The row of a sequence's step is the sum of step_rows (steps,) and
+In a walk, items are sequences: those of the first direction, the longest first, then those of the second. Each
+direction has room for a multiple of a block's rows, so that a block belongs to one direction and no block needs
+another. An array with a row for each row of the batch and each direction has those of the first direction first. sizes
+(steps,) says how many sequences reach each step. The row of a sequence at a step is the sum of step_rows (steps,) and
 sequence_rows (sequences,): a batch may lie step by step or sequence by sequence.
 """
 
@@ -38,10 +38,10 @@ ONE = 1.0
 
 @inline
 def enter_step(g: Real, bias: Real, y: Real, cell: Real, hidden: Real, width: int) -> None:
-    """A row of a step. g comes as what goes into the gates, but for the bias, and leaves as the gates.
+    """One step of one row, in place.
 
-    hidden and cell are the states before the step, and after it those after. Lanes read what other lanes wrote only if
-    the width is no multiple of theirs.
+    g: at first what goes into the gates without the bias, then the gates. hidden, cell: at first the states before the
+    step, then those after it. Lanes read what other lanes wrote only if the width is no multiple of theirs.
     """
     for j in range(lane(), 3 * width, lanes()):
         g[j] = logistic(g[j] + bias[j])
@@ -62,10 +62,10 @@ def enter_step(g: Real, bias: Real, y: Real, cell: Real, hidden: Real, width: in
 
 @inline
 def leave_step(d: Real, g: Real, dy: Real, dh: Real, dc: Real, state: Real, before: Real, width: int) -> None:
-    """A row of a step backwards: d becomes the gradient of what went into the gates g.
+    """One step of one row backwards, in place.
 
-    dh and dc come as the gradients of the states after the step. dc leaves as that of the cell before; dh is the
-    caller's to compute from d.
+    d becomes the gradient of what went into the gates g. dh, dc: at first the gradients of the states after the step;
+    dc becomes that of the cell before it. That of the hidden state before it is the caller's to compute, from d.
     """
     forget, enter, leave, update = g[:width], g[width : 2 * width], g[2 * width : 3 * width], g[3 * width :]
     d_forget, d_enter, d_leave, d_update = d[:width], d[width : 2 * width], d[2 * width : 3 * width], d[3 * width :]
@@ -91,7 +91,7 @@ def leave_step(d: Real, g: Real, dy: Real, dh: Real, dc: Real, state: Real, befo
 def lstm_step(
     r: int, y: Reals2d, c: Reals2d, gates: Reals2d, bias: Reals1d, hidden: Reals2d, cell: Reals2d, recurrent: Reals2d
 ) -> None:
-    # A sequence that ends here leaves its states to nobody, one that starts finds the initial ones.
+    # Nobody reads the states of a sequence that has ended, and one that starts finds the initial states.
     width = y.shape[1]
     add_row(gates[r], recurrent[r], 4 * width)
     sync_lanes()
@@ -137,8 +137,8 @@ def lstm(
     """y (rows, directions * width); if `keeps`, gates (directions * rows, 4 * width) and c (directions * rows, width).
 
     weights (directions * inner, 4 * width): those of the input above those of the output before, transposed.
-    operands (items, inner), cell (items, width) and z (items, 4 * width) are room: a step's input beside the hidden
-    state, whose product is one then; the cells; what goes into the gates.
+    operands (items, inner), cell (items, width) and z (items, 4 * width) are scratch memory: a step's input beside the
+    hidden state, so that one product does for both; the cells; what goes into the gates.
     """
     width, inner = cell.shape[1], operands.shape[1]
     inputs = inner - width
@@ -194,9 +194,10 @@ def lstm_few(
     sequence_rows: Int64s1d,
     keeps: int,
 ) -> None:
-    """The same for no more sequences than a block has, with the weights as they are: those of the two directions.
+    """`lstm` for no more sequences than a block has, with the weights of both directions as they are.
 
-    With one or two rows at a time nothing is gained by copies of the weights, and much by the input's product at once.
+    With one or two rows at a time, transposed copies of the weights gain nothing, but one product for all the input
+    does.
     """
     width, rows = cell.shape[1], x.shape[0]
     way = start // (cell.shape[0] // bias.shape[0])
@@ -249,9 +250,9 @@ def backprop_lstm(
 ) -> None:
     """d_gates (directions * rows, 4 * width), d_bias (blocks, 4 * width), before (directions * rows, width).
 
-    d_bias are the sums of each block, before the hidden states that the rows found. d (items, 4 * width), d_hidden and
-    d_cell (items, width) are room. The product for the gradient of the input is faster afterwards, with its weights
-    alone in the cache.
+    d_bias: the sums of each block. before: the hidden state before each row. d (items, 4 * width), d_hidden and d_cell
+    (items, width) are scratch memory. The gradient of the input is left to a product afterwards, which is faster with
+    only its own weights in the cache.
     """
     width, rows = d_cell.shape[1], y.shape[0]
     room = d_cell.shape[0] // initial_cell.shape[0]
@@ -267,7 +268,7 @@ def backprop_lstm(
     steps = sizes.shape[0]
     for step in range(steps):
         t = step if way else steps - 1 - step
-        # Where the direction comes from.
+        # The step before this one in its direction.
         earlier = t + 1 if way else t - 1
         found = 0 if earlier < 0 or earlier >= steps else sizes[earlier]
         count = min(end, sizes[t]) - first

@@ -33,7 +33,7 @@ SEED_0, SEED_1 = np.uint32(0), np.uint32(1)
 @inline
 def find_places(one: Any, other: Any, keys: Any, length: int, masked: int) -> None:
     """The two hashes of each key, by themselves: a loop that vectorises."""
-    # Of a power of 2 they are the same, and the mask takes no time.
+    # Modulo a power of 2 is a mask, which takes no time.
     if masked or length & (length - 1) == 0:
         mask = u32(length - 1)
         for i in range(lane(), keys.shape[0], lanes()):
@@ -57,7 +57,7 @@ def weigh(row: Any, table: Any, bias: Any, one: Any, other: Any, weights: Any, s
         for j in range(4 * lane(), fours, 4 * lanes()):
             p, q, s, t = bias[j], bias[j + 1], bias[j + 2], bias[j + 3]
             for i in range(weights.shape[0]):
-                # Places without a sign: else each is looked at whether it counts from the end.
+                # Unsigned places: for signed ones numba checks each time whether they count from the end.
                 v, a, b = weights[i], u64(one[i] + j * step), u64(other[i] + j * step)
                 p += v * (table[a] + table[b])
                 a, b = a + further, b + further
@@ -74,7 +74,7 @@ def weigh(row: Any, table: Any, bias: Any, one: Any, other: Any, weights: Any, s
             row[j] = total
 
 
-# The features of some items at once: an item has too few for a loop over vectors.
+# Some items at once: a single item has too few features for a vectorised loop.
 @blockwise(cpu=32, cuda=1)
 def sparse_linear(
     block: int,
