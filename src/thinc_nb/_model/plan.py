@@ -1,4 +1,4 @@
-"""Plans: how the layers of a node run, and whether that still holds."""
+"""Plans: in which steps the layers of a node run, fused or one by one, and whether a plan still holds."""
 
 from __future__ import annotations
 
@@ -34,34 +34,34 @@ def set_on(on: bool) -> None:
 
 
 class Step(Protocol):
-    """A match of a form: some adjacent nodes that run as one."""
+    """Some adjacent nodes that match a form and run as one."""
 
     @property
     def form(self) -> str:
-        """Its name."""
+        """The name of the form."""
         ...
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """The compiled kernels that it uses, by name."""
+        """The names of the compiled kernels that it uses."""
         ...
 
     @property
     def nodes(self) -> Sequence[Node]:
-        """The nodes inside those that it was matched against."""
+        """Nodes inside the matched ones, whose change invalidates the plan too."""
         ...
 
     @property
     def length(self) -> int:
-        """How many of the nodes that it was matched against it covers."""
+        """How many of the nodes in a row it covers."""
         ...
 
     def run(self, X: Any, is_train: bool) -> Result | None:
-        """Output and callback as the nodes would give them; None, with nothing done, to let them run one by one."""
+        """Output and callback, as the nodes would give them. None, with nothing done, lets the nodes run one by one."""
 
 
 Form: TypeAlias = "Callable[[Sequence[Node], int], Step | None]"
-"""Matches the nodes from a place on; None if they are something else."""
+"""Returns a step for the nodes from a place on; None if they do not match."""
 
 
 @cache
@@ -82,7 +82,7 @@ def runs_in_a_row(forward: ForwardT) -> ForwardT:
 
 
 class Plan:
-    """The steps that a node's layers run in, and what that depends on."""
+    """The steps that a node's layers run in, and the functions, ops and lists of layers that this depends on."""
 
     __slots__ = ("_copies", "_lists", "_nodes", "_root", "declined", "is_whole", "ran", "steps")
 
@@ -95,13 +95,14 @@ class Plan:
             covered = items[place : place + (1 if step is None else step.length)]
             if step is not None and not all(map(_is_plain, (*covered, *step.nodes))):
                 step, covered = None, items[place : place + 1]
-            # Not the root, which holds the plan: models are to be gone with their last reference.
+            # Without the root, which holds the plan: a cycle would keep models from being freed with their last
+            # reference.
             self.steps.append((step, [node for node in covered if node is not root]))
             seen.extend(covered if step is None else (*covered, *step.nodes))
             place += len(covered)
         unique = {id(node): node for node in seen if node is not root}.values()
         self.is_whole = any(item is root for item in items)
-        """Whether the node itself is matched, not its layers."""
+        """True if the node itself was matched, False if its layers were."""
         self._root = root._func, root.ops, list(root._layers)
         self._nodes = tuple((node, node._func, node.ops) for node in unique)
         self._lists = [node._layers for node in unique if node._layers]
@@ -110,7 +111,7 @@ class Plan:
         self.declined: set[int] = set()
 
     def holds(self, root: Node) -> bool:
-        """Whether no function, operations or list of layers has changed since."""
+        """Whether functions, ops and lists of layers are still those that the plan was made for."""
         function, ops, layers = self._root
         if root._func is not function or root.ops is not ops or root._layers != layers:
             return False
@@ -120,7 +121,7 @@ class Plan:
         return self._lists == self._copies
 
     def run(self, root: Node, X: Any, is_train: bool) -> Result:
-        """The steps one after the other. root: the node whose plan it is."""
+        """Run the steps one after the other. root: the node whose plan it is."""
         callbacks: list[Callable[[Any], Any]] = []
         for place, (step, nodes) in enumerate(self.steps):
             result = None if step is None else step.run(X, is_train)
@@ -132,14 +133,14 @@ class Plan:
             if step is not None:
                 self.declined.add(place)
             for node in nodes:
-                # What node(X, is_train) calls, which takes longer to find it.
+                # The same as node(X, is_train), which takes longer to find the method.
                 X, callback = type(node).__call__(node, X, is_train)
                 callbacks.append(callback)
 
         return X, callback_through(root, callbacks)
 
     def run_whole(self, X: Any, is_train: bool) -> Result | None:
-        """The one step of a node that is matched by itself; None if it is to run as it always does."""
+        """Run the one step of a node that is matched by itself; None if the node is to run as usual."""
         step = self.steps[0][0]
         result = None if step is None else step.run(X, is_train)
         if step is not None:
@@ -148,7 +149,7 @@ class Plan:
 
 
 def chain_plan(model: Node) -> Plan | None:
-    """The plan for a chain's layers, chains among them taken apart; None if layers run one by one."""
+    """The plan for a chain's layers, with chains inside it taken apart; None if the layers run one by one."""
     if not _on or _is_watched():
         return None
     plan = model._plan
@@ -162,8 +163,9 @@ def chain_plan(model: Node) -> Plan | None:
 def run_as_one(model: Node, forward: Callable[..., Any], X: Any, is_train: bool) -> Result | None:
     """Run a node that is no chain by a form that matches it; None if there is none, or if it declines.
 
-    forward: the function that asks. Of a node with another one, which calls it, a form would run that other one.
-    A layer inside a chain that declined to run it fused asks, and is declined, once more: that takes a microsecond.
+    forward: the function that calls this. If a node has another one, which calls this one, the form would take the
+    place of the wrong function. A layer inside a chain that has declined to run it fused asks again, and is declined
+    again: a microsecond.
     """
     if not _on or model._func is not forward or _is_watched():
         return None
@@ -174,7 +176,7 @@ def run_as_one(model: Node, forward: Callable[..., Any], X: Any, is_train: bool)
 
 
 def flattened(node: Node, watched: list[Node]) -> list[Node]:
-    """The nodes that run one after the other where this one stands. Chains that were taken apart go to `watched`."""
+    """The nodes that run one after another in place of this one. Chains that are taken apart are added to `watched`."""
     if id(node._func) not in _chains or not _is_plain(node):
         return [node]
     watched.append(node)
@@ -182,21 +184,21 @@ def flattened(node: Node, watched: list[Node]) -> list[Node]:
 
 
 def _is_plain(node: Node) -> bool:
-    """Whether nothing can tell that a node is not called: its class calls forward as Model does, on numpy's arrays."""
+    """Whether a node may be run without calling it: its class calls forward as Model does, on numpy's arrays."""
     from ..model import Model
 
     return type(node).__call__ is Model.__call__ and type(node.ops) is NumpyOps
 
 
 def _is_watched() -> bool:
-    """Whether somebody looks at what goes from layer to layer: contracts, in any thread, replace methods of Model."""
+    """Whether contracts are on in any thread: methods of Model are then replaced by some that look at each layer."""
     cls, plain_call = _model_class()
     return cls.__call__ is not plain_call
 
 
 @cache
 def _model_class() -> tuple[type[Node], Callable[..., Any]]:
-    # Imported when first needed: models know plans.
+    # Imported late: the module `model` imports this one.
     from ..model import PLAIN_CALL, Model
 
     return Model, PLAIN_CALL

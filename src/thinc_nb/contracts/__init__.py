@@ -1,11 +1,11 @@
-"""Run-time contracts: what crosses the boundary of a layer is held to the annotations of its forward function.
+"""Run-time contracts: what goes into and out of a layer has to fit the annotations of its forward function.
 
 Inside ``with contracts():``, after ``set_contracts(True)``, or with the environment variable ``THINC_NB_CONTRACTS=1``,
 the four values of each layer are checked: X, Y, the gradient dY that the callback is given, and the dX that it returns.
 A ContractError says where. What is checked, and what is not, is in docs/contracts.md.
 
-Off, nothing is checked and nothing is paid: the methods of `Model` are exchanged, not asked. typeguard, which does the
-checking, is imported when contracts are first switched on.
+When they are off, nothing is checked and nothing is paid: switching exchanges the methods of `Model`, so that no call
+tests for it. typeguard, which does the checking, is imported when contracts are first switched on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Forward = TypeVar("Forward", bound=Callable[..., Any])
 
 
 class _Block:
-    """A ``with contracts()`` that is running. A context may hold one that has ended: tasks copy their context."""
+    """A ``with contracts()`` block. Tasks copy their context, so a context may hold a block that has ended."""
 
     __slots__ = ("enabled", "is_open", "outer")
 
@@ -39,8 +39,8 @@ class _Block:
 
 _innermost: ContextVar[_Block | None] = ContextVar("thinc_nb_contracts", default=None)
 _lock = threading.Lock()
-_default = False  # of threads and tasks that are in no block
-_enabled_blocks = 0  # of all threads
+_default = False  # for threads and tasks that are in no block
+_enabled_blocks = 0  # in all threads together
 _installed = False
 
 
@@ -73,7 +73,8 @@ def contracts(enabled: bool = True) -> Iterator[None]:
         block.is_open = False
         if enabled:
             _update(blocks=-1)
-        # A generator may be closed in another context, or while a later block runs: that one stays.
+        # Only if this block is still the current one: a generator may be closed in another context, or inside a later
+        # block.
         if _innermost.get() is block:
             _innermost.set(outer)
 
@@ -85,9 +86,9 @@ def set_contracts(enabled: bool) -> None:
 
 
 def keeps_rows(forward: Forward) -> Forward:
-    """Declare of a forward function that Y has the rows of X, and its lengths: contracts hold it to that.
+    """Declare that Y of a forward function has the rows of X, or its lengths: contracts then check it.
 
-    For arrays, lists of arrays, `Ragged` and `Padded`, also from one to another. It costs nothing: an attribute is set.
+    X and Y may be arrays, lists of arrays, `Ragged` or `Padded`, also one of each. The function itself is returned.
     """
     setattr(forward, ROWS, "kept")
     return forward
@@ -106,10 +107,10 @@ def _open(block: _Block | None) -> _Block | None:
 
 
 def _update(blocks: int = 0, default: bool | None = None) -> None:
-    """Count blocks or change the default, then exchange the methods of `Model` if it has become necessary."""
+    """Count blocks or change the default, then exchange the methods of `Model` if that makes a difference."""
     global _default, _enabled_blocks, _installed
     if blocks > 0 or default:
-        # Not below: another thread may hold the import's lock, and wait for ours.
+        # Imported before the lock is taken: another thread may hold the lock of the import, and wait for ours.
         from . import _boundary as _boundary
     with _lock:
         _enabled_blocks += blocks

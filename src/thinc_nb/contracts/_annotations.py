@@ -19,12 +19,12 @@ from typing import Any, get_args, get_origin
 
 from .. import types as our_types
 
-# Names so much Thinc's that they are taken for ours where they are imported for type checkers only.
+# Well-known names of Thinc: where they are imported for type checkers only, ours are taken for them.
 _OURS = re.compile(r"((Floats|Ints|Array)([1-4]|X)d|List([1-4]|X)d)$")
 
 
 class _UnknownType(type):
-    """An annotation that cannot be resolved stays one, whatever is done with it."""
+    """Makes whatever is done with an unresolved annotation give an unresolved annotation."""
 
     def __getitem__(cls, item: object) -> _UnknownType:
         return cls
@@ -42,7 +42,7 @@ class _UnknownType(type):
 
 
 class Unknown(metaclass=_UnknownType):
-    """Stands for a name that is not there at run time, within an annotation."""
+    """Stands for a name in an annotation that does not exist at run time."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def resolve(annotation: Any, names: _Names) -> Any:
 
 
 def unaliased(annotation: Any) -> Any:
-    """What a name made by a ``type`` statement stands for, and what `Annotated` annotates."""
+    """The type that a name made by a ``type`` statement stands for, or that `Annotated` annotates."""
     while True:
         if get_origin(annotation) is typing.Annotated:
             annotation = annotation.__origin__
@@ -103,7 +103,7 @@ def unaliased(annotation: Any) -> Any:
 
 
 class _Names(dict[str, Any]):
-    """What a name in an annotation of a function means. Never a KeyError."""
+    """The meanings of names in the annotations of a function. A look-up never raises KeyError."""
 
     def __init__(self, function: Any) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class _Names(dict[str, Any]):
 
 
 def _innermost(function: Any) -> Any:
-    """The function under partials, decorators, methods and objects that can be called."""
+    """The function inside partials, decorators, methods and callable objects."""
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function)
@@ -141,7 +141,7 @@ def _innermost(function: Any) -> Any:
 
 
 def _names_around(function: Any, names: dict[str, Any]) -> Iterator[str]:
-    """Variables of the functions that this one is defined in: a name of theirs does not mean the global one."""
+    """Names of variables of the functions around this one: such a name does not mean the global one."""
     outermost, is_nested, _ = getattr(function, "__qualname__", "").partition(".<locals>.")
     if is_nested:
         around: Any = names.get(outermost.partition(".")[0])

@@ -30,7 +30,7 @@ _Array = np.ndarray
 
 
 class Expectation:
-    """One annotation, made ready for checking."""
+    """One annotation, prepared for checking."""
 
     __slots__ = ("accepts", "annotation", "checked")
 
@@ -46,7 +46,7 @@ class Expectation:
         likely = likely_member(self.annotation, value)
         reason = complaint(value, prepared(likely), floats)
         if likely is self.annotation and " | " in type_name(likely):
-            reason = None  # it is none of them, which the error says without
+            reason = None  # it is none of them, as the error says anyway
         raise contract_error(
             model, what, f"{type_name(likely)} as", value, reason, hint_for(likely, value, floats, what)
         )
@@ -57,7 +57,7 @@ def _never(value: object) -> bool:
 
 
 class Contract:
-    """What is expected of the four values; None where nothing is."""
+    """The annotations of X, Y, dY and dX, prepared; None where nothing is expected."""
 
     __slots__ = ("X", "Y", "dX", "dY", "is_ours", "rows")
 
@@ -78,7 +78,7 @@ def _expectation(annotation: Any) -> Expectation | None:
     return None
 
 
-# By the id of the forward function: it may not be hashable, and must not be kept alive.
+# By the id of the forward function, which may not be hashable, and must not be kept alive.
 _contracts: dict[int, tuple[weakref.ref[Any], Contract]] = {}
 
 
@@ -89,17 +89,17 @@ def contract_of(forward: Callable[..., Any]) -> Contract:
     if known is not None and known[0]() is forward:
         return known[1]
     contract = Contract(forward)
-    with suppress(TypeError):  # of an object that cannot be referred to weakly
+    with suppress(TypeError):  # for an object that allows no weak references
         _contracts[key] = (weakref.ref(forward, lambda _: _contracts.pop(key, None)), contract)
     return contract
 
 
 def run(model: Node, X: Any, is_train: bool) -> tuple[Any, Any]:
-    """Run forward with X and Y checked: output and callback, for training one that checks dY and dX."""
+    """Run forward, with X and Y checked. For training, the callback checks dY and dX."""
     forward = model._func
     known = _contracts.get(id(forward))
     contract = known[1] if known is not None and known[0]() is forward else contract_of(forward)
-    # Where layers only run others, as our combinators do, the widths are those of the others: they are asked.
+    # Layers that only run others, as our combinators do, have the widths of those, which check them themselves.
     is_asked = not model._layers or bool(model._params) or not (contract.is_ours or contract.X is None)
     try:
         if contract.X is None:
@@ -133,7 +133,7 @@ def run(model: Node, X: Any, is_train: bool) -> tuple[Any, Any]:
 
 
 def _check_input(model: Node, expected: Expectation | None, X: Any) -> None:
-    """Hold X to the width of the layer and to its weights."""
+    """Check X against the width of the layer and its weights."""
     width = model._dims.get("nI")
     if width is not None and (type(X) is not _Array or (X.ndim == 2 and X.shape[1] != width)):
         _check_width(model, "X", "nI", width, X)
@@ -145,7 +145,7 @@ def _check_input(model: Node, expected: Expectation | None, X: Any) -> None:
 
 
 def _check_output(model: Node, Y: Any) -> None:
-    """Hold Y to the width of the layer and to the device of its weights."""
+    """Check Y against the width of the layer and the device of its weights."""
     width = model._dims.get("nO")
     if width is not None and (type(Y) is not _Array or (Y.ndim == 2 and Y.shape[1] != width)):
         _check_width(model, "Y", "nO", width, Y)
@@ -157,7 +157,7 @@ def _check_output(model: Node, Y: Any) -> None:
 
 
 def _check_consistent(model: Node, what: str, value: Any) -> None:
-    """What is true of a Ragged or Padded whatever the annotation."""
+    """Check that the parts of a Ragged or Padded fit together, whatever the annotation says."""
     if type(value) is Ragged and (problem := ragged_problem(value)):
         raise contract_error(model, what, "Ragged as", value, problem)
     if type(value) is Padded and (problem := padded_problem(value)):
@@ -173,7 +173,7 @@ def _check_pair(model: Node, result: object) -> None:
 
 
 def _float_chars(model: Node, X: Any) -> str:
-    """The dtypes that a layer may give floats in, beside float32: those of the weights in it and of its input."""
+    """The dtypes that floats of a layer may have besides float32: those of its weights and of its input."""
     parameters = (parameter for node in model.walk() for parameter in node._params.values())
     chars = {parameter.value.dtype.char for parameter in parameters if parameter.value is not None}
     chars.update(array.dtype.char for array in _arrays(X))
@@ -189,7 +189,7 @@ def _arrays(X: Any) -> list[Any]:
 
 
 def _check_weights(model: Node, expected: Expectation | None, X: Any, W: Any) -> None:
-    """Input is where the weights are, and where floats are asked for it has their dtype."""
+    """Check that the input is where the weights are, and that floats have their dtype where floats are asked for."""
     if W is None:
         return
     if type(X) is _Array and type(W) is _Array:
@@ -202,7 +202,7 @@ def _check_weights(model: Node, expected: Expectation | None, X: Any, W: Any) ->
 
 
 def _check_place(model: Node, what: str, value: Any, W: Any, hint: str) -> None:
-    """Arrays are where the weights are."""
+    """Check that arrays are on the device of the weights."""
     for array in _arrays(value):
         if is_cupy_array(array) != is_cupy_array(W):
             where, place = place_of(W), place_of(array)
@@ -212,7 +212,7 @@ def _check_place(model: Node, what: str, value: Any, W: Any, hint: str) -> None:
 
 
 def _check_width(model: Node, what: str, dim: str, width: int, value: Any) -> None:
-    """The last axis of a table of floats; of other values nothing is known."""
+    """Check the last axis of a table of floats. Of other values nothing is known."""
     kind = type(value)
     if kind is Ragged:
         if len(value.data_shape) == 2:
@@ -237,8 +237,8 @@ def _check_width(model: Node, what: str, dim: str, width: int, value: Any) -> No
 def _checked_callback(
     model: Node, contract: Contract, callback: Callable[..., Any], X: Any, Y: Any
 ) -> Callable[..., Any]:
-    """The callback, with dY and dX checked. A gradient looks like the value that it is the gradient of."""
-    # Lists may be changed by who has them.
+    """The callback with dY and dX checked. A gradient has the form of the value that it is the gradient of."""
+    # Copied: a list may be changed by whoever has it.
     if type(X) is list:
         X = list(X)
     if type(Y) is list:
@@ -276,7 +276,7 @@ def _is_alike(gradient: Any, value: Any) -> bool:
 
 
 def _is_equal(one: Any, other: Any) -> bool:
-    """Whether lengths are the same ones; False may be a mistake."""
+    """Whether lengths are equal. False also means that it would take long to see."""
     if one is other:
         return True
     return type(one) is _Array and type(other) is _Array and one.size < FEW and one.tolist() == other.tolist()
@@ -285,9 +285,9 @@ def _is_equal(one: Any, other: Any) -> bool:
 def _check_gradient(
     model: Node, what: str, expected: Expectation | None, gradient: Any, of: str, value: Any, is_typed: bool
 ) -> None:
-    """Hold a gradient to its annotation, and to the value that it is the gradient of if that is annotated.
+    """Check a gradient against its annotation, and against the value that it is the gradient of if that is annotated.
 
-    Where nothing is annotated nothing is promised: the callback may take whatever the next layer gives.
+    Without annotations nothing is promised: the callback may take whatever the next layer gives.
     """
     if expected is None:
         _check_consistent(model, what, gradient)
@@ -299,7 +299,7 @@ def _check_gradient(
 
 
 def _check_alike(model: Node, what: str, gradient: Any, of: str, value: Any) -> None:
-    """That the arrays of floats in a value have gradients of their shape, dtype and device."""
+    """Check that the arrays of floats in a value have gradients of their shape, dtype and device."""
     if is_xp_array(value):
         if value.dtype.kind == "f":
             _check_array_alike(model, what, gradient, of, value)
@@ -368,6 +368,6 @@ _CHECKED: dict[str, Callable[..., Any]] = {"__call__": _call, "begin_update": _b
 
 
 def exchange_methods(checked: bool) -> None:
-    """Give `Model` the methods that check, or its own again."""
+    """Give `Model` the methods that check, or its own methods back."""
     for name, method in (_CHECKED if checked else _PLAIN).items():
         setattr(Model, name, method)

@@ -52,7 +52,7 @@ def type_name(annotation: Any) -> str:
 
 
 def likely_member(annotation: Any, value: object) -> Any:
-    """Of a union, the member that the value was probably meant to be: the one of its kind, if there is one."""
+    """The member of a union that a value was probably meant to be: the one of its kind, if there is just one."""
     annotation = unaliased(annotation)
     if isinstance(annotation, (TypeVar, typing_extensions.TypeVar)):
         return likely_member(_bound_of(annotation), value)

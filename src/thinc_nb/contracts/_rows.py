@@ -1,7 +1,7 @@
-"""How many rows Y has: of layers that say so, as many as X, or one for each sequence of X.
+"""Check how many rows Y has: as many as X, or one for each sequence of X, for layers that promise it.
 
-Neither annotations nor dimensions tell: a layer from Floats2d to Floats2d may pool, or take some rows only. Our own
-layers are listed here, by their modules; others are declared with `keeps_rows`.
+Annotations and dimensions do not tell: a layer from Floats2d to Floats2d may pool, or take only some of the rows. Our
+own layers are listed here by their modules; others are declared with `keeps_rows`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ Rows = Literal["kept", "pooled"]
 
 _OURS: Final = "thinc_nb.layers."
 FEW: Final = 8  # sequences whose lengths an error lists
-# chain, add, concatenate, siamese and the like have the rows that the layers in them give, which are asked themselves.
+# Not listed: chain, add, concatenate, siamese and the like, whose rows are those of their layers, which are checked
+# themselves.
 # fmt: off
 KEEPING: Final = frozenset(
     {
@@ -62,14 +63,14 @@ def check_rows(model: Model[Any, Any], rows: Rows, X: Any, Y: Any) -> None:
 
 def _alike(X: Any, Y: Any, of_X: list[int], of_Y: list[int]) -> bool:
     if is_xp_array(X) or is_xp_array(Y):
-        return sum(of_X) == sum(of_Y)  # the rows of sequences, one after the other
-    if isinstance(X, Padded) != isinstance(Y, Padded):  # which has the longest first
+        return sum(of_X) == sum(of_Y)  # all rows, whatever the sequences
+    if isinstance(X, Padded) != isinstance(Y, Padded):  # whose sequences are sorted, the longest first
         return sorted(of_X) == sorted(of_Y)
     return of_X == of_Y
 
 
 def _lengths(value: Any) -> list[int] | None:
-    """The rows of each sequence, all those of an array; None if there are none."""
+    """The number of rows of each sequence, or of an array in a list of one; None for values without rows."""
     if is_xp_array(value):
         return [value.shape[0]] if value.ndim else None
     if isinstance(value, (Ragged, Padded)):

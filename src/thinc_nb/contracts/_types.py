@@ -1,7 +1,7 @@
-"""Types as typeguard checks them for us: arrays, containers of arrays, and what people pass for lists and numbers.
+"""How typeguard checks types for us: arrays, containers of arrays, and what people pass for lists and numbers.
 
-An annotation is rewritten once, each part that we know better than typeguard being annotated with a checker of ours.
-typeguard's own checkers stay as they are, for this is done in its presence, not in its tables.
+An annotation is rewritten once: parts that we can check better than typeguard get a checker of ours, by `Annotated`.
+All other annotations typeguard checks as ever, so other users of it in the process see no difference.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .._described import described
 from ..types import Generator, Padded, Ragged
 from ._annotations import Unknown, unaliased
 
-# So few lengths are added up as a list in under 2 µs; numpy takes 4, of however many.
+# Up to so many lengths are added up as a list, in under 2 µs; numpy takes 4 µs for any number.
 FEW: Final = 64
 
 _CONFIG = TypeCheckConfiguration(
@@ -51,7 +51,7 @@ _NUMBERS = {
 
 
 class Memo(TypeCheckMemo):
-    """What typeguard hands on to checkers: here, the floating dtypes that arrays of floats may have."""
+    """What typeguard passes to checkers, with the floating dtypes that arrays of floats may have."""
 
     floats: str
 
@@ -61,7 +61,7 @@ class Memo(TypeCheckMemo):
 
 
 class _Checker:
-    """Part of an annotation that says how a value is checked: by `check`, called as typeguard calls its own."""
+    """A part of an annotation: `check` checks the value, called as typeguard calls its own checkers."""
 
     def __init__(self, check: Callable[[Any, Any, tuple[Any, ...], TypeCheckMemo], None]) -> None:
         self.check = check
@@ -78,12 +78,12 @@ checker_lookup_functions.insert(0, _lookup)
 
 
 def complaint(value: Any, checked: Any, floats: str) -> str | None:
-    """What is wrong with a value; None if nothing is. `checked` is what `prepared` gave.
+    """What is wrong with a value, None if nothing is. checked: the result of `prepared`.
 
     floats: the characters of the floating dtypes that are taken where an annotation asks for floats.
     """
     problem: str | None = None
-    # An annotation that typeguard stumbles over says nothing about the value.
+    # An error of typeguard about the annotation itself says nothing about the value.
     with suppress(Exception):
         try:
             check_type_internal(value, checked, Memo(floats))
@@ -95,7 +95,7 @@ def complaint(value: Any, checked: Any, floats: str) -> str | None:
 def prepared(annotation: Any) -> Any:
     """The annotation with our checkers in it; Any where nothing can be said."""
     annotation = unaliased(annotation)
-    if annotation is Any:  # a class since Python 3.11
+    if annotation is Any:  # `Any` is a class since Python 3.11
         return Any
     origin, args = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
@@ -116,7 +116,7 @@ def prepared(annotation: Any) -> Any:
 
 
 def union_of(members: Iterable[Any]) -> Any:
-    """``a | b | ...``, also of members that do not know the operator."""
+    """``a | b | ...``, also for members that do not support the operator."""
     union: Any = Union
     return union[tuple(members)]
 
@@ -156,7 +156,7 @@ def _of_class(kind: type, args: tuple[Any, ...]) -> Any:
 
 
 def _is_unpacked(arg: Any) -> bool:
-    """Whether it stands for any number of types: ``*Ts``, ``*tuple[int, ...]``."""
+    """Whether an argument stands for any number of types: ``*Ts``, ``*tuple[int, ...]``."""
     return getattr(arg, "__unpacked__", False) or get_origin(arg) in _UNPACK or type(arg).__name__ == "TypeVarTuple"
 
 
@@ -171,7 +171,7 @@ def _check_array(value: Any, kind: Any, args: tuple[Any, ...], memo: TypeCheckMe
     if not is_xp_array(value):
         raise TypeCheckError("is not an array")
     if value.shape == (0, 0):
-        return  # made of a list without sequences, which had neither rank nor dtype to pass on
+        return  # made from an empty list, which had no rank or dtype to pass on
     if kind.ndim is not None and value.ndim != kind.ndim:
         raise TypeCheckError(f"has {value.ndim} dimension{'s' * (value.ndim != 1)}, not {kind.ndim}")
     if kind.kind == "i" and (value.dtype.kind not in "iu" or value.dtype.itemsize < 4):
@@ -249,7 +249,7 @@ def padded_problem(value: Padded) -> str | None:
 
 
 def _check_sequence(value: Any, kind: Any, args: tuple[Any, ...], memo: TypeCheckMemo) -> None:
-    """Tuples pass for lists, and for a Sequence whatever has a length and items, but no array."""
+    """Tuples pass for lists; for a Sequence passes any value with a length and items, but no array."""
     is_plain = isinstance(value, (list, tuple))
     is_like = hasattr(value, "__len__") and (hasattr(value, "__getitem__") or hasattr(value, "__iter__"))
     if not is_plain and (kind is list or not is_like or isinstance(value, _NO_SEQUENCES) or is_xp_array(value)):
@@ -306,7 +306,7 @@ def _check_instance(value: Any, kind: Any, args: tuple[Any, ...], memo: TypeChec
 
 
 def _check_protocol(value: Any, kind: Any, args: tuple[Any, ...], memo: TypeCheckMemo) -> None:
-    """Only that members are there: their signatures are for type checkers."""
+    """Check that the members of a protocol exist. Their signatures are left to type checkers."""
     missing = sorted(name for name in typing_extensions.get_protocol_members(kind) if not hasattr(value, name))
     if missing:
         raise TypeCheckError(f"has no {', '.join(missing)}, which protocol {kind.__name__} asks for")

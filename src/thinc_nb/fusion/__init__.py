@@ -1,14 +1,14 @@
 """Running adjacent layers as one, where a fused form of them is known.
 
-Trees, names and bytes are what they are without it: when a chain, a residual layer or a concatenation runs, its layers
+Trees, names and bytes are the same as without it. When a chain, a residual layer or a concatenation runs, its layers
 are matched against the forms in `_forms`, and what matches runs as one; so does a dense layer by itself. The plan
-(`_model.plan`) is kept until the tree, a forward function or the operations of a node change. Each form is one file:
-what it matches, when it declines, what it computes. Results are those of the layers one by one within rounding, and
-dropout draws the same elements.
+(`_model.plan`) is kept until the tree, a forward function or the ops of a node change. Each form is one file: what it
+matches, when it declines, what it computes. Results are those of the layers one by one within rounding, and dropout
+draws the same elements.
 
-A form never raises an error of its own: of what it does not expect it declines to run, and the layers run one by one,
-with their own errors. Nothing runs fused while run-time contracts are on, which look between the layers, nor where a
-node is of a subclass that calls its forward function in its own way.
+A form never raises an error of its own. It declines what it does not expect, and the layers then run one by one, with
+their own errors. Nothing runs fused while run-time contracts are on, since these look at what goes from layer to layer,
+nor where a node belongs to a subclass that calls its forward function in its own way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What runs fused: a report on a model."""
+"""A report on which layers of a model run fused."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def explain(model: Node) -> str:
     """The tree as it last ran, a line for each node: which form it is part of, and which kernels that uses.
 
-    `fused` ran as one; `declined` did not: the input, the parameters or the settings were none that the form takes.
-    Kernels that this process has compiled or loaded are named without, others with a question mark. A node that has
-    not run yet, or ran with fusion off, shows no form.
+    `fused`: ran as one. `declined`: the form did not take the input, the parameters or the settings. Kernels that this
+    process has not compiled or loaded yet have a question mark. A node that has not run yet, or ran with fusion off,
+    shows no form.
     """
     forms = _forms_of(model)
     lines = [f"fusion is {'on' if is_on() else 'off'}"]

@@ -1,4 +1,4 @@
-"""Gradients of weights, written where they belong."""
+"""What forms share: parameters as kernels take them, and gradients written where they belong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def arrays_of(params: dict[str, Parameter], names: Sequence[str]) -> tuple[Any, ...] | None:
-    """Parameters that a kernel can take as they are: contiguous numpy arrays of one precision. None if one is not."""
+    """The parameters, as a kernel takes them: contiguous numpy arrays of one precision. Otherwise None."""
     values: list[Any] = []
     for name in names:
         parameter = params.get(name)
@@ -29,14 +29,14 @@ def arrays_of(params: dict[str, Parameter], names: Sequence[str]) -> tuple[Any, 
 
 
 class Weights:
-    """Parameters of a node for a kernel, looked at once: an array that was fit for it is so the next time."""
+    """Parameters of a node, for a kernel. Arrays that were found fit once are not looked at again."""
 
     __slots__ = ("_known", "_names", "_params")
 
     def __init__(self, node: Node, *names: str) -> None:
-        # Not the node, which may be the one that holds the plan.
+        # Without a reference to the node, which may be the one that holds the plan, and so this.
         self._params, self._names = node._params, names
-        # Weak: weights that the node has no more are not to be kept from dying.
+        # Weak references, so that weights which the node has no more are freed.
         self._known: tuple[tuple[str, ref[Any]], ...] = ()
 
     def arrays(self) -> Sequence[Any] | None:
@@ -64,17 +64,17 @@ def is_ready(X: Any, ndim: int, dtype: Any) -> bool:
 
 
 def total_of(sums: Any) -> Any:
-    """The sum of the sums of blocks, (blocks, width): of a few rows there is one. The ufunc asks less than `sum`."""
+    """The sum of (blocks, width), the sums of blocks. Few rows make one block; the ufunc is faster than `sum`."""
     return sums[0] if len(sums) == 1 else np.add.reduce(sums, axis=0)
 
 
 def add_product(node: Node, name: str, a: Any, b: Any) -> None:
-    """Add a @ b to the gradient of a parameter, of the shape (rows, …); into a clean one it is written directly."""
+    """Add a @ b to the gradient of a parameter of shape (rows, …). A zero gradient is overwritten, without a copy."""
     add_written(node, name, (a.shape[0], b.shape[1]), a.dtype, lambda out: node.ops._matmul(a, b, out))
 
 
 def add_written(node: Node, name: str, shape: tuple[int, int], dtype: Any, write: Callable[[Any], None]) -> None:
-    """Add what `write` writes into an array of this shape to the gradient of a parameter of as many elements."""
+    """Add an array of this shape, filled by `write`, to the gradient of a parameter of the same size."""
     parameter = node._params[name]
     value: Any = parameter.value
     if value is not None and parameter.has_no_gradient:

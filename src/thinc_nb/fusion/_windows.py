@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from .._model.plan import Node
 
 MIN_ROWS = 48
-"""From which two rows at a time take less time, the weights' rearrangement included (measured at a width of 96)."""
+"""Rows from which taking two at a time is faster, with the rearrangement of weights included (at a width of 96)."""
 MAX_SHARED = 1 << 16
-"""Elements of a left side that each thread reads, from its second cache."""
+"""Elements of the left side that stay in the second cache of each thread, where all threads read all of it."""
 
 
 @cache
@@ -28,33 +28,33 @@ def strip_outs(itemsize: int) -> int:
 
 
 class Product(Protocol):
-    """The product of a node's weights with an input, (rows, outs)."""
+    """The product of a node's weights with its input, or with windows around the rows of its input: (rows, outs)."""
 
     paired: int
-    """Whether its gradient is that of pairs (see kernels/pairs.py)."""
+    """1 if `room` is for the gradients of pairs of rows (see kernels/pairs.py), else 0."""
 
     def product(self) -> Any:
-        """What it is."""
+        """Compute it: (rows, outs)."""
         ...
 
     def room(self) -> Any:
-        """Where its gradient is to be written."""
+        """A new array for its gradient, which `backprop` takes as dZ."""
         ...
 
     def backprop(self, dZ: Any, dY: Any, residual: int) -> Any:
-        """The gradient of the input; that of the weights is added to them. With `residual` dY is added to it."""
+        """The gradient of the input, plus dY if `residual`. The gradient of the weights is added to them."""
         ...
 
 
 def product_of(node: Node, X: Any, matrix: Any, window: int) -> Product:
-    """The way that takes least time. matrix: the weights W of the node, (outs, inputs)."""
+    """The fastest product for this input. matrix: the weights W of the node, (outs, inputs)."""
     if window == 1 and len(X) >= MIN_ROWS and X.shape[1] <= _products.MAX_WIDTH and _products.has_wide_vectors():
         return Pairs(node, X, matrix)
     return Windows(node, X, matrix, window)
 
 
 class Windows:
-    """Of the input as it is, or of windows that lie side by side."""
+    """The product with the input as it is (window 0), or with an array that holds the windows side by side."""
 
     __slots__ = ("columns", "matrix", "node", "paired", "shape", "window")
 
@@ -72,7 +72,7 @@ class Windows:
         return Z
 
     def room(self) -> Any:
-        """(rows, outs)."""
+        """A new array (rows, outs)."""
         return self.node.ops._empty((self.shape[0], len(self.matrix)), self.columns.dtype)
 
     def backprop(self, dZ: Any, dY: Any, residual: int) -> Any:
@@ -91,7 +91,7 @@ class Windows:
 
 
 class Pairs:
-    """Of windows of three rows, two rows at a time."""
+    """The product with windows of three rows, for two rows at a time, without an array of windows."""
 
     __slots__ = ("left", "matrix", "node", "paired", "shape")
 
@@ -115,7 +115,7 @@ class Pairs:
         return Z.reshape(2 * len(left), outs)[: self.shape[0]]
 
     def room(self) -> Any:
-        """Two rows for a pair, each of two gradients."""
+        """A new array with two rows for each pair of rows, and two gradients in each: (rows rounded up, 2 * outs)."""
         return self.node.ops._empty((2 * len(self.left), 2 * len(self.matrix)), self.left.dtype)
 
     def backprop(self, dZ: Any, dY: Any, residual: int) -> Any:

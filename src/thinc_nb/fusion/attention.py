@@ -1,7 +1,7 @@
-"""Attention and the sum or mean of what it weighs: rows to one vector for each sequence, without weighed rows between.
+"""ParametricAttention and the sum or mean after it: rows to one vector per sequence, without weighed rows in between.
 
-One by one, rows are read for their scores, weighed into a new array, and this read again for the sum; backwards four
-arrays of their size come and go.
+As separate layers, they read the rows for the scores, weigh them into a new array, and read this again for the sum;
+backwards they make four arrays of that size.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class AttentionPool:
-    """A match."""
+    """Two nodes that match this form."""
 
     form = "attention_pool"
     kernels = ("attention.attend_sum", "attention.backprop_attend_sum")
@@ -39,7 +39,7 @@ class AttentionPool:
         self.mean = int(reduction._func is reduce_mean)
 
     def run(self, X: Any, is_train: bool) -> Result | None:
-        """Y, and the callback."""
+        """Y and the callback; None for input or weights that the kernels do not take."""
         found = self.weights.arrays()
         if found is None or type(X) is not Ragged:
             return None

@@ -1,7 +1,7 @@
 """Dense layers: Linear, Relu, Softmax and the other activations.
 
-Of Relu and Softmax the bias is added in the pass that computes the activation; of Relu it is summed in that of the
-gradient. Of all, the gradient of W is written where it belongs.
+In Relu and Softmax one pass adds the bias and computes the activation; in Relu one pass computes the gradients of both.
+In all of them the gradient of W is written where it belongs.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 
 
 MIN_SUMMED = 1 << 12
-"""Elements from which sums of rows are a kernel's."""
+"""Elements from which a kernel sums rows; below, NumPy does."""
 
 
 class Dense:
-    """A match."""
+    """A layer that matches this form. There is a subclass for each kind."""
 
     form = "dense"
     length = 1
 
     def __init__(self, node: Node, kernels: tuple[str, ...]) -> None:
-        self._node = ref(node)  # It holds the plan if it runs by itself.
+        self._node = ref(node)  # A weak reference, since the node holds the plan, and so this, if it runs by itself.
         self.weights = Weights(node, "W", "b")
         self.nodes: list[Node] = []
         self.kernels = tuple(f"dense.{name}" for name in kernels)
@@ -58,7 +58,7 @@ class Dense:
         return node
 
     def activate(self, Z: Any, b: Any) -> Any:
-        """Add the bias to Z, in place, and give the activation, in place or not."""
+        """The activation of Z + b. Z is overwritten: with Z + b, or with the result."""
         raise NotImplementedError
 
     def derivative(self, dY: Any, Y: Any, Z: Any) -> tuple[Any, Any]:
@@ -66,7 +66,7 @@ class Dense:
         return dY, self.sums(dY)
 
     def sums(self, dZ: Any) -> Any:
-        """The sum of the rows. From some size on by blocks, for threads to share: NumPy adds row to row."""
+        """The sum of the rows: of large arrays in blocks, which threads share."""
         if dZ.size < MIN_SUMMED:
             return np.add.reduce(dZ, axis=0)
         kernel = kernels.column_sums
@@ -75,12 +75,12 @@ class Dense:
         return total_of(sums)
 
     def runs(self, is_train: bool) -> bool:
-        """Whether the layer's settings are those that are known here."""
+        """Whether the kernels can do what the layer's settings say."""
         return True
 
     def run(self, X: Any, is_train: bool) -> Result | None:
-        """Y, and the callback."""
-        node: Any = self._node()  # As `node`, without a call.
+        """Y and the callback; None for input, weights or settings that the kernels do not take."""
+        node: Any = self._node()  # The same as `self.node`, without a call.
         found = self.weights.arrays()
         if found is None:
             return None
@@ -111,7 +111,7 @@ class DenseLinear(Dense):
     """Linear."""
 
     def activate(self, Z: Any, b: Any) -> Any:
-        """Only the bias."""
+        """Z + b."""
         kernels.add_bias.run(Z, b)
         return Z
 
@@ -134,7 +134,7 @@ class DenseRelu(Dense):
 
 
 class DenseSoftmax(Dense):
-    """Softmax, whose gradient is that of cross-entropy: the losses give that of Z already."""
+    """Softmax. Its dY is the gradient of its scores, as the losses give it, so `derivative` has nothing to do."""
 
     def activate(self, Z: Any, b: Any) -> Any:
         """softmax(Z + b)."""
@@ -142,13 +142,13 @@ class DenseSoftmax(Dense):
         return Z
 
     def runs(self, is_train: bool) -> bool:
-        """With a temperature of 1."""
+        """Only normalised, and with a temperature of 1."""
         attrs = self.node._attrs
         return (attrs["softmax_normalize"] or is_train) and attrs["softmax_temperature"] == 1.0
 
 
 class DenseActivated(Dense):
-    """A layer with an activation of its own."""
+    """The other activations, by the method of Ops that computes them."""
 
     def __init__(self, node: Node, name: str, gradient_of: str) -> None:
         super().__init__(node, ())
@@ -157,18 +157,18 @@ class DenseActivated(Dense):
         self.kernels = ("dense.add_bias", f"activations.{kernel}", f"activations.backprop_{kernel}")
 
     def settings(self) -> list[Any]:
-        """What the activation has besides its argument."""
+        """The arguments of the activation besides X."""
         attrs = self.node.attrs
         names = ("slope", "offset", "min_val", "max_val") if self.name == "clipped_linear" else ()
         return [attrs[name] for name in names]
 
     def activate(self, Z: Any, b: Any) -> Any:
-        """The activation of Z + b, which the gradient needs too."""
+        """The activation of Z + b, which stays in Z for the gradient."""
         kernels.add_bias.run(Z, b)
         return getattr(self.node.ops, self.name)(Z, *self.settings())
 
     def derivative(self, dY: Any, Y: Any, Z: Any) -> tuple[Any, Any]:
-        """From Z, from Y or from both."""
+        """The gradients of Z and of the bias, from Z, Y or both."""
         backprop = getattr(self.node.ops, f"backprop_{self.name}")
         taken = [Z if which == "Z" else Y for which in self.gradient_of]
         dZ = backprop(dY, *taken, *self.settings())
@@ -185,11 +185,11 @@ ACTIVATIONS = {
     sigmoid: ("sigmoid", "Y"),
     swish: ("swish", "ZY"),
 }
-"""The operation that each forward function applies, and what its gradient is computed from, in the arguments' order."""
+"""For each forward function the name of its operation, and what the gradient takes after dY, in order."""
 
 
 def match(nodes: Sequence[Node], at: int) -> Dense | None:
-    """One of them."""
+    """The form for a dense layer; None for any other node."""
     node = nodes[at]
     if node._func is relu:
         return DenseRelu(node, ("bias_relu", "backprop_bias_relu"))
@@ -197,6 +197,6 @@ def match(nodes: Sequence[Node], at: int) -> Dense | None:
         return DenseSoftmax(node, ("bias_softmax",))
     if node._func is linear:
         return DenseLinear(node, ())
-    # Other objects that are called may have no hash.
+    # A forward function that is another kind of object may have no hash.
     found = ACTIVATIONS.get(node._func) if isinstance(node._func, FunctionType) else None
     return None if found is None else DenseActivated(node, *found)

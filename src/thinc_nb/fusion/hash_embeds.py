@@ -1,6 +1,6 @@
 """Hashed embeddings: ids to vectors in one pass, several tables side by side straight into the joined result.
 
-One by one each column of ids is copied, its hashes kept, its vectors gathered, and the vectors copied once more.
+As separate layers, they copy each column of ids, keep its hashes, gather its vectors, and copy the vectors once more.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 ROWS = np.dtype("int32")
 MIN_SHARED = 1 << 17
-"""Elements of a gradient from which the tables are shared by threads: these take 30 µs to begin."""
+"""Elements of a gradient from which threads share the tables: to begin takes them 30 µs."""
 
 
 class Table:
-    """A hashed embedding, and what picks its column of the ids; None if the ids are one column."""
+    """A hashed embedding, and the layer that picks its column of the ids; None if the ids are one column."""
 
     __slots__ = ("_column", "_index", "getter", "node", "weights")
 
@@ -42,11 +42,11 @@ class Table:
 
     @property
     def column(self) -> int | None:
-        """The column; None if it is anything but a single one of all rows."""
+        """The column that the getter picks; None if it picks anything but one column of all rows."""
         if self.getter is None:
             return 0
         index = self.getter._attrs["index"]
-        # One that was looked at last time cannot have changed: tuples, slices and integers do not.
+        # The same object cannot have changed: tuples, slices and integers do not.
         if index is not self._index or self._column is None:
             self._index, self._column = index, None
             if type(index) is tuple and len(index) == 2 and index[0] in (slice(None), slice(0, None)):
@@ -55,20 +55,20 @@ class Table:
 
 
 class HashEmbeds:
-    """A match."""
+    """The nodes that match this form."""
 
     form = "hash_embeds"
     kernels = ("hashed.hash_embed", "hashed.backprop_hash_embed")
 
     def __init__(self, tables: list[Table], inner: Sequence[Node], named: Node, length: int) -> None:
         self.tables = tables
-        self.named = ref(named)  # whom errors name; it may be the one that holds the plan
+        self.named = ref(named)  # The node that errors name. Weak: it may be the one that holds the plan.
         getters = [table.getter for table in tables if table.getter is not None]
         self.nodes = [*(table.node for table in tables), *getters, *inner]
         self.length = length
 
     def run(self, X: Any, is_train: bool) -> Result | None:
-        """Y, and the callback."""
+        """Y and the callback; None for ids or tables that the kernels do not take."""
         ndim = 1 if self.tables[0].getter is None else 2
         if type(X) is not np.ndarray:
             return None
@@ -108,7 +108,8 @@ class HashEmbeds:
                 for place in range(first, last):
                     kernels.backprop_hash_embed.run(rows[place], dY, buffers[place], found[place][2])
 
-            # Rows are added one after another, but the tables are each one's own, unless somebody gave them one memory.
+            # A table's rows are added one after another, but threads can take different tables, unless tables share
+            # memory.
             pairs = combinations(buffers, 2)
             if dY.size >= MIN_SHARED and len(buffers) > 1 and not any(starmap(np.may_share_memory, pairs)):
                 _threads.run(add, [(place, place + 1) for place in range(len(buffers))])

@@ -1,7 +1,7 @@
 """(window →) maxout → layer normalisation (→ dropout), and a residual connection around it.
 
-After the product everything is one pass over the rows, forward and backward; the sums of bias, gain and shift are made
-in it, and the gradient of W is written where it belongs. `_windows` has the product.
+After the product one pass over the rows does all of it, forward and backward. It also makes the sums for the gradients
+of bias, gain and shift. `_windows` has the product, and writes the gradient of W where it belongs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KEEP_ALL = (np.uint32(0), np.uint32(0), 1.0)
 
 
 class MaxoutNorm:
-    """A match; `inner` are the chains inside a residual layer, None if there is none."""
+    """Nodes that match this form. inner: the chains inside the residual layer; None without one."""
 
     form = "maxout_norm"
     kernels = (
@@ -53,7 +53,7 @@ class MaxoutNorm:
         self.length = length
 
     def window_for(self, X: Any, W: Any, b: Any, gain: Any, shift: Any) -> int | None:
-        """The size of the window, 0 without one, if the arrays are such as the kernels take; None if they are not."""
+        """The size of the window, 0 without one. None if the kernels do not take these arrays."""
         if not is_ready(X, 2, W.dtype) or W.ndim != 3 or gain.dtype != W.dtype:
             return None
         units, pieces, inputs = W.shape
@@ -78,7 +78,7 @@ class MaxoutNorm:
         return self.dropout.attrs["dropout_rate"] or 0.0
 
     def run(self, X: Any, is_train: bool) -> Result | None:
-        """Y, and the callback."""
+        """Y and the callback; None for arrays or settings that the kernels do not take."""
         found, normal = self.weights.arrays(), self.gains.arrays()
         if found is None or normal is None:
             return None
@@ -92,7 +92,7 @@ class MaxoutNorm:
         empty = ops._empty
         bias, matrix = b.reshape(-1), W.reshape((units * pieces, inputs))
         residual = int(self.residual)
-        # What a bare Dropout would draw, when it would draw it.
+        # The key that a bare Dropout would draw, at the same moment.
         mask = (ops.dropout_key(), *_threshold_and_scale(rate)) if rate > 0 else KEEP_ALL
         source = product_of(self.maxout, X, matrix, window)
 
@@ -115,7 +115,7 @@ class MaxoutNorm:
             check_gradient(self.norm, dY, Y)
             dY = np.ascontiguousarray(dY)
             dZ, room = source.room(), empty((rows, units), X.dtype)
-            # Without training the forward pass has kept nothing; Y is the caller's by now.
+            # In prediction the forward pass has kept nothing. It is repeated, since Y is the caller's by now.
             normed, which, rstd = state or kept(room)
             kernel = kernels.backprop_maxout_norm
             sums = empty((kernel.blocks(len(dZ), dY), units * (2 + pieces)), X.dtype)

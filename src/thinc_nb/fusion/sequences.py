@@ -1,10 +1,10 @@
-"""Layers on arrays of a batch of sequences: the batch stays one array from one wrapper to the next.
+"""with_array and its like, one after another: the batch stays one array from one wrapper to the next.
 
-One by one, with_array cuts its result into the sequences of a list, and the next wrapper, or list2ragged, copies them
-into one array again. Only without padding: the rows between sequences are not zero inside, but would be at the next
-wrapper.
+As separate layers, with_array cuts its result into a list of sequences, and the next wrapper, or list2ragged, copies
+them into one array again. Only without padding: inside a wrapper the rows between sequences become other than zero, and
+the next wrapper would have them zero again.
 
-An LSTM in with_padded takes part: it finds the steps of sequences that lie one after the other, and nothing is padded.
+An LSTM in with_padded takes part: it finds the steps of sequences that lie one after the other, so nothing is padded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class OneArray:
-    """A match: wrappers, and perhaps a list2ragged after them."""
+    """Nodes that match this form: wrappers, and perhaps a list2ragged after them."""
 
     form = "sequences"
     kernels = ()
@@ -40,14 +40,14 @@ class OneArray:
         self.length = len(wrappers) + (ragged is not None)
 
     def run(self, X: Any, is_train: bool) -> Result | None:
-        """The list of outputs, or the Ragged, and the callback."""
+        """The outputs as a list or Ragged, and the callback; None for what is no list of alike arrays."""
         if type(X) is not list or not X:
             return None
         for node in self.wrappers:
             if node._func is with_array and node._attrs["pad"] != 0:
                 return None
         ops = self.wrappers[0].ops
-        # Its one question to each array is the concatenation's own: there are many, and they are short.
+        # The usual case, which looks at each array only once: there are many, and they are short.
         Y: Any = ops._joined(X)
         if Y is None:
             if set(map(type, X)) != {np.ndarray}:
@@ -81,14 +81,14 @@ class OneArray:
 
 
 def _cut(node: Node, Y: Any, lengths: Any, is_train: bool) -> Result:
-    """A wrapper on the list after all, which knows what else there is, or what to say of it."""
+    """Run a wrapper on a list after all: it knows what to do with other arrays, or what error to raise."""
     ops = node.ops
     Ys, callback = type(node).__call__(node, ops.unflatten(Y, lengths), is_train)
     return ops.flatten(Ys), lambda d: ops.flatten(callback(ops.unflatten(d, lengths)))
 
 
 def match(nodes: Sequence[Node], at: int) -> OneArray | None:
-    """Two or more wrappers, or one that has an LSTM, or one or more and list2ragged."""
+    """Two or more wrappers; one that has an LSTM; or one or more and list2ragged after them."""
     end = at
     while end < len(nodes) and (nodes[end]._func is with_array or _has_lstm(nodes[end])):
         end += 1

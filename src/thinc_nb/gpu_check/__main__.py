@@ -30,7 +30,7 @@ TITLE += f"{'Thinc':>7}{'torch':>7}{'copy':>6}"
 
 
 def missing_gpu() -> str | None:
-    """What there is not, or None if there is a GPU to check."""
+    """What is missing, or None if there is a GPU to check."""
     if not compat.has_cupy:
         return "CuPy is not installed: pip install 'thinc_nb[cuda13x]', or cuda12x, by the CUDA version of the driver"
     if not compat.has_cupy_gpu or compat.cupy.cuda.runtime.getDeviceCount() == 0:
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def machine(cupy: Any) -> list[str]:
-    """The GPU and the versions that figures are of."""
+    """The GPU, and the versions of what was measured."""
     properties = cupy.cuda.runtime.getDeviceProperties(0)
     facts = [properties["name"].decode()]
     for name in ("thinc_nb", "thinc", "torch", "numba", "numba-cuda"):
@@ -98,7 +98,7 @@ def machine(cupy: Any) -> list[str]:
 
 
 def tell(text: str) -> None:
-    """What is being checked, where somebody watches."""
+    """Show what is being checked, on a terminal."""
     if sys.stderr.isatty():
         print(f"\r{text:<60.60}", end="" if text else "\r", file=sys.stderr, flush=True)
 
@@ -119,7 +119,7 @@ def errors(verdict: Verdict | None) -> Iterator[str]:
 
 
 def columns(timing: Timing) -> Iterator[str]:
-    """Times, and those of the others divided by ours."""
+    """Our time, and those of the others as multiples of it."""
     seconds = timing.seconds
     yield f"  {timing.shape:<9}"
     for name, width in ((OURS, 9), (THINC, 10), (TORCH, 10)):

@@ -22,7 +22,7 @@ Call = Callable[[], Any]
 
 @dataclass
 class Timing:
-    """Median seconds of one case on one shape, by library; share: what a copy of as many bytes takes of ours."""
+    """Median seconds of one case on one shape, by library. share: the time to copy as many bytes, as a part of ours."""
 
     label: str
     shape: str
@@ -52,7 +52,7 @@ def timings(
     wanted: Callable[[str], object] = bool,
     seconds: float = 0.2,
 ) -> Iterator[Timing]:
-    """Each case in float32, all libraries in turn, for about this long. What another library cannot do is left out."""
+    """Time each case in float32, all libraries in turn, for about so long. A library without the case is left out."""
     for rows, width in shapes:
         for case in all_cases(rows, width):
             if not wanted(case.label):
@@ -71,13 +71,13 @@ def timings(
 
 
 def prepared(case: Case, ops: Any) -> Call:
-    """A case as a call, its arguments on the device."""
+    """A function that runs a case, with its arguments on the device."""
     args = moved(ops, case.args, "float32")
     return lambda: case.call(ops, *args)
 
 
 def copied(source: Any, target: Any) -> Call:
-    """A copy as a call."""
+    """A function that copies."""
 
     def copy() -> None:
         target[...] = source
@@ -86,7 +86,7 @@ def copied(source: Any, target: Any) -> Call:
 
 
 def works(call: Call) -> bool:
-    """Whether another library can do it at all."""
+    """Whether another library can run the case at all."""
     try:
         call()
     except Exception:  # noqa: BLE001  (a peer's failure is not ours to report)
@@ -95,14 +95,14 @@ def works(call: Call) -> bool:
 
 
 def bytes_of(case: Case, ops: Ops) -> int:
-    """Of the arguments and results: what has to be read and written at the least."""
+    """Bytes of the arguments and results: what has to be read and written at least."""
     args = moved(ops, case.args, "float32")
     arrays = [*flattened(list(args)), *flattened(case.call(ops, *args))]
     return sum(int(getattr(array, "nbytes", 0)) for array in arrays)
 
 
 def measured(cupy: Any, calls: dict[str, Call], seconds: float) -> dict[str, float]:
-    """The median time of each call by the GPU's clock, all in turn until the time is up."""
+    """The median time of each call by the GPU's clock. The calls are made in turn until the time is up."""
     repeats = {}
     for name, call in calls.items():
         timed(cupy, call, 2)
@@ -130,7 +130,7 @@ def timed(cupy: Any, call: Call, repeats: int) -> float:
 
 
 def torch_call(case: Case, torch: Any, device: str = "cuda") -> Call | None:
-    """The case in PyTorch, on the current GPU, or None if there is nothing like it."""
+    """A function that runs the case in PyTorch, on the current GPU; None if PyTorch has no such operation."""
     make = TORCH_CALLS.get(case.label)
     if make is None:
         return None

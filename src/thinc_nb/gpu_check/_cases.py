@@ -1,4 +1,4 @@
-"""What is run on both devices: each operation with arguments made for a shape."""
+"""The cases: each operation, with arguments made for a shape."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ TABLE_ROWS = 500
 class Case:
     """A call that both devices can make. `call` gets the Ops and the arguments, there as arrays of the device.
 
-    exact: the result has to have the CPU's bits, of the same precision.
-    written: arguments that are results: what the operation changes in place.
+    exact: the result must have the bits of the CPU's result in the same precision.
     """
 
     label: str
@@ -41,7 +40,7 @@ class Case:
     written: tuple[int, ...] = ()
 
     def run(self, ops: Ops, dtype: str, *, rounded_to: str = "") -> list[Any]:
-        """The results on a device as numpy arrays, of arguments in one precision, rounded to another before."""
+        """The results as numpy arrays, from arguments in one precision that were rounded to another first, if given."""
         args = moved(ops, self.args, rounded_to or dtype)
         if rounded_to:
             args = moved(ops, args, dtype)
@@ -57,7 +56,7 @@ def method(
 
 
 def moved(ops: Ops, value: Any, dtype: str) -> Any:
-    """New arrays of the device, floats in this precision, in the structure that they came in."""
+    """Copies of the arrays on the device, floats in this precision, in the same nested structure."""
     if isinstance(value, np.ndarray):
         return ops.asarray(value.astype(dtype) if value.dtype.kind == "f" else value.copy())
     if isinstance(value, (list, tuple)):
@@ -75,7 +74,7 @@ def flattened(result: Any) -> list[Any]:
 
 
 def on_host(ops: Ops, array: Any) -> Any:
-    """As numpy array; numbers too."""
+    """An array, or number, as numpy array."""
     return np.asarray(array) if isinstance(array, (int, float)) else ops.to_numpy(array)
 
 
@@ -136,7 +135,7 @@ def normalisations(floats: Callable[..., Any], rows: int, width: int) -> Iterato
 
 
 def windows_and_maxout(floats: Callable[..., Any], rows: int, width: int, lengths: Any) -> Iterator[Case]:
-    """Windows and the largest of several pieces: what they pick has to be the same."""
+    """Windows, and the largest of several pieces: both devices must pick the same ones."""
     X = floats(rows, width)
     for nW in (1, 2):
         dY = floats(rows, width * (2 * nW + 1))

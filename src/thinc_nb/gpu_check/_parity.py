@@ -1,4 +1,4 @@
-"""Holding one device's results to another's."""
+"""Compares one device's results with another's."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ._cases import Case, all_cases
 
 SHAPES = ((0, 5), (1, 1), (3, 40), (257, 96), (1000, 33))
 TOLERANCE = {"float32": 5e-5, "float64": 1e-10}
-"""Of the largest result, or of 1 where that is less."""
+"""Errors allowed, as a part of the largest result, or of 1 where that is less."""
 
 
 @dataclass
 class Verdict:
-    """What was found of one case on all shapes: the largest error in each precision, and what is wrong."""
+    """The result of one case on all shapes: the largest error in each precision, and what is wrong."""
 
     label: str
     errors: dict[str, float] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""`check_model`: everything that a layer has to get right, tried on one batch. For people who write layers."""
+"""`check_model`: tries everything that a layer has to get right, on one batch. For people who write layers."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _prepared(model: Node, X: Any, Y: Any, untrained: Collection[str]) -> Subjec
 
 
 class _Recorded:
-    """An error in the block becomes an outcome, and goes no further. Interruptions do."""
+    """A context that turns an error in its block into an outcome. Interruptions pass through."""
 
     def __init__(self, name: str, outcomes: list[Outcome]) -> None:
         self.name = name
@@ -111,7 +111,7 @@ class _Recorded:
 
 
 def _said(error: Exception) -> str:
-    """An error as a detail of the report."""
+    """The text of an error for the report."""
     if isinstance(error, (FailedError, SkippedError, WarnedError)):
         return str(error)
     said = str(error).replace("\n  hint: ", "; hint: ").replace("\n", " ")

@@ -1,7 +1,7 @@
-"""Gradients against the slopes of a function of the output, along random directions, in float64 where that is possible.
+"""Compares gradients with slopes of a function of the output, along random directions, in float64 where possible.
 
-A direction mixes all entries of an array, so a few of them tell a wrong gradient from a right one at the price of a few
-runs, whatever the size of the array. Where the slopes to both sides differ, as at the corner of a Relu, a gradient
+A direction mixes all entries of an array. So a few directions, at a few runs each, tell a wrong gradient from a right
+one, whatever the size of the array. Where the slopes to the two sides differ, as at the corner of a Relu, any gradient
 between them is right.
 """
 
@@ -32,7 +32,7 @@ class Precision:
 
 
 DOUBLE = Precision("float64", step=1e-6, relative=1e-5, absolute=1e-7)
-# Of models that compute in float32 whatever they are given, or that do not take float64.
+# For models that compute in float32 whatever they are given, or that do not take float64.
 SINGLE = Precision("float32", step=1e-2, relative=2e-2, absolute=2e-3)
 
 
@@ -46,7 +46,7 @@ class Objective:
 
 
 PLAIN = Objective("", lambda Y: Y, centred=False)
-# Softmax hands its dY on to what is before it: its dY is Y minus truth, the gradient of the cross-entropy.
+# Softmax passes its dY on unchanged: it expects Y minus truth, the gradient of the cross-entropy.
 CROSS_ENTROPY = Objective("dY taken as Y minus truth, as of the cross-entropy", np.log, centred=True)
 
 
@@ -73,11 +73,11 @@ class Run:
 
     @property
     def is_random(self) -> bool:
-        """Whether another run has another loss, so that slopes say nothing."""
+        """Whether two runs have different losses, so that slopes mean nothing."""
         return self.loss() != self.start and self.start == self.start
 
     def add_again(self) -> None:
-        """A second update like the first, on top of its gradients."""
+        """Run the same update again, which adds to its gradients."""
         _, backprop = begin_update(self.model, self.X)
         backprop(self.dY)
 
@@ -88,7 +88,7 @@ class Run:
         return float(sum((w * np.where(w == 0, 0.0, part)).sum() for w, part in zip(self.weights, parts, strict=True)))
 
     def compare(self, arrays: list[Any], gradients: list[Any], what: str, precision: Precision, rng: Any) -> str | None:
-        """What is wrong with the gradient of the loss for these arrays, which are changed and changed back."""
+        """What is wrong with the gradients of the loss for these arrays. The arrays are changed, and restored."""
         for _ in range(DIRECTIONS):
             direction = [rng.normal(size=array.shape) for array in arrays]
             said = float(sum((on_host(g) * d).sum() for g, d in zip(gradients, direction, strict=True)))
@@ -110,12 +110,12 @@ class Run:
 
 
 def check_parameters(subject: Subject) -> str:
-    """Each parameter of each node."""
+    """Check the gradient of each parameter of each node."""
     return _check(subject, partial(_parameter_problems, untrained=subject.untrained), "the model has no parameters")
 
 
 def check_input(subject: Subject) -> str:
-    """All floats of the input together."""
+    """Check the gradient of the input, all its floats together."""
     return _check(subject, _input_problems, "the input has no floats")
 
 
@@ -204,7 +204,7 @@ def _is_distribution(array: Any) -> bool:
 
 
 def _ready(subject: Subject, precision: Precision) -> Node:
-    """A copy in this precision, at a point where nothing is zero or equal by construction."""
+    """A copy in this precision, with parameters that are neither zero nor equal by construction."""
     model = subject.copy()
     rng = np.random.default_rng(4)
     for node in model.walk():

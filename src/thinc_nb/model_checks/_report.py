@@ -19,7 +19,7 @@ _STYLES: dict[Status, str] = {"passed": "green", "warned": "yellow", "failed": "
 
 @dataclass(frozen=True)
 class Outcome:
-    """One check: its name, how it went, and what it found or why it was skipped. Warned: it may be meant so."""
+    """One check: its name, its status, and what it found or why it was skipped. "warned": it may be intended."""
 
     name: str
     status: Status

@@ -27,11 +27,11 @@ class SkippedError(Exception):
 
 
 class WarnedError(Exception):
-    """A check found something that may be meant so."""
+    """A check found something that may be intended."""
 
 
 class Subject:
-    """A copy of a model that is initialised, and a batch. Checks take copies of both."""
+    """An initialised copy of a model, and a batch. Checks get copies of both."""
 
     def __init__(self, model: Node, X: Any, Y: Any, untrained: Collection[str]) -> None:
         self.model = model
@@ -105,7 +105,7 @@ def random_state_kept() -> Iterator[None]:
 
 
 class Snapshot:
-    """What a model was, to see whether it still is, and to make it so."""
+    """A record of a model, to see whether it has changed, and to restore it."""
 
     def __init__(self, model: Node) -> None:
         self.nodes = [(node, dict(node._dims), dict(node._params)) for node in model.walk()]
@@ -117,7 +117,7 @@ class Snapshot:
         ]
 
     def changes(self) -> list[str]:
-        """The dimensions, parameters and gradients that are others now."""
+        """The names of dimensions, parameters and gradients that have changed."""
         found = [f"dimensions of {node.name!r}" for node, dims, _ in self.nodes if node._dims != dims]
         for node, name, value, grad, _ in self.values:
             if not _equal(node.maybe_get_param(name), value):

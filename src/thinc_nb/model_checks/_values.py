@@ -1,4 +1,4 @@
-"""Batches and what is in them: their arrays of floats, their first rows, copies, comparisons."""
+"""Work on batches of any form: their arrays of floats, first rows, copies, comparisons."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def with_floats(value: Any, arrays: Iterator[Array]) -> Any:
 
 
 def copied(value: Any) -> Any:
-    """A copy that shares no array; the value itself where it cannot be copied, as a generator."""
+    """A copy that shares no array. A value that cannot be copied, such as a generator, is returned itself."""
     try:
         return copy.deepcopy(value)
     except TypeError:
@@ -65,7 +65,7 @@ def copied(value: Any) -> Any:
 
 
 def padding_masks(value: Any) -> list[Array]:
-    """For each array of floats 1, or for a Padded an array that is 0 where its padding is."""
+    """For each array of floats the number 1, or for a Padded an array that is 0 in the padding and 1 elsewhere."""
     if isinstance(value, Padded):
         steps, sequences = value.data.shape[:2]
         reached = np.arange(sequences) < on_host(value.size_at_t)[:, None]
@@ -77,7 +77,7 @@ def padding_masks(value: Any) -> list[Array]:
 
 
 def first_rows(value: Any, n: int) -> Any:
-    """The first n items of a batch. ValueError where it cannot be told what these are."""
+    """The first n items of a batch. ValueError if it does not show what its items are."""
     if is_xp_array(value) or isinstance(value, (Ragged, Padded, list)):
         return value[:n]
     if isinstance(value, (tuple, Pairs, ArgsKwargs)):
@@ -94,7 +94,7 @@ def _first_of_parts(value: Any, n: int) -> Any:
     sizes = {row_count(part) for part in value}
     if len(sizes) == 1 and None not in sizes:
         return tuple(first_rows(part, n) for part in value)
-    # Features of all items one after the other, and how many each item has: SparseLinear's batches.
+    # SparseLinear's batches: the features of all items one after another, and how many each item has.
     if all(is_xp_array(part) and part.ndim == 1 for part in value) and value[-1].dtype.kind in "iu":
         used = int(value[-1][:n].sum())
         if all(len(part) == int(value[-1].sum()) for part in value[:-1]):
@@ -127,7 +127,7 @@ def with_an_empty_sequence(value: Any) -> Any:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two results are alike: arrays to the last bit, NaN being like NaN; of other objects only the type."""
+    """Whether two results are equal: arrays bit by bit, NaN equal to NaN. Of other objects types are compared."""
     if is_xp_array(a) or is_xp_array(b):
         if not is_xp_array(a) or not is_xp_array(b) or a.dtype != b.dtype or a.shape != b.shape:
             return False
