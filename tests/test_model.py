@@ -13,22 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bare_nodes import forward, node, ones
 from thinc_nb.errors import UnsetError
 from thinc_nb.model import Model, create_init
-from thinc_nb.types import Floats2d, FloatsXd
-
-
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
-    return X, lambda dY: dY
-
-
-def node(name: str = "node", **parts: Any) -> Model[Any, Any]:
-    return Model(name, forward, **parts)
-
-
-def ones(*shape: int) -> FloatsXd:
-    return np.ones(shape, dtype="f")
-
+from thinc_nb.types import Floats2d
 
 # Dimensions
 

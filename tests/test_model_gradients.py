@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bare_nodes import node, ones
 from thinc_nb.errors import UnsetError
-from thinc_nb.model import Model
 from thinc_nb.optimizers import SGD
-from thinc_nb.types import FloatsXd
-
-
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
-    return X, lambda dY: dY
-
-
-def node(name: str = "node", **parts: Any) -> Model[Any, Any]:
-    return Model(name, forward, **parts)
-
-
-def ones(*shape: int) -> FloatsXd:
-    return np.ones(shape, dtype="f")
 
 
 def zero(key: Any, weights: Any, gradient: Any) -> tuple[Any, Any]:

@@ -5,32 +5,20 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bare_nodes import forward, node, ones
 from thinc_nb.api import Linear, chain
 from thinc_nb.backends import NumpyOps
 from thinc_nb.model import Model, change_attr_values, set_dropout_rate, wrap_model_recursive
 from thinc_nb.shims import Shim
 
 
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
-    return X, lambda dY: dY
-
-
-def node(name: str = "node", **parts: Any) -> Model[Any, Any]:
-    return Model(name, forward, **parts)
-
-
 def names(model: Model[Any, Any], order: str = "bfs") -> list[str]:
     return [each.name for each in model.walk(order=order)]
-
-
-def ones(*shape: int) -> Any:
-    return np.ones(shape, dtype="f")
 
 
 @pytest.fixture

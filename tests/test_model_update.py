@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bare_nodes import node, ones
 from thinc_nb.api import SGD, Adam, Linear, RAdam
 from thinc_nb.errors import UnsetError
 from thinc_nb.model import Model
@@ -16,18 +17,6 @@ from thinc_nb.shims import Shim
 from thinc_nb.util import data_validation
 
 Key = tuple[int, str]
-
-
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
-    return X, lambda dY: dY
-
-
-def node(name: str = "node", **parts: Any) -> Model[Any, Any]:
-    return Model(name, forward, **parts)
-
-
-def ones(*shape: int) -> Any:
-    return np.ones(shape, dtype="f")
 
 
 class _Recorder:

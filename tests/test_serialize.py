@@ -16,19 +16,12 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
+from bare_nodes import forward, node
 from thinc_nb._model.parameters import loose_parameters
 from thinc_nb._saving.msgpack import decode, encode
 from thinc_nb.errors import SerializationError
 from thinc_nb.model import Model, deserialize_attr, serialize_attr
 from thinc_nb.shims import Shim
-
-
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
-    return X, lambda dY: dY
-
-
-def node(name: str = "node", **parts: Any) -> Model[Any, Any]:
-    return Model(name, forward, **parts)
 
 
 class BytesShim(Shim):

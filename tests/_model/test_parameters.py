@@ -11,20 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from bare_nodes import node, ones
 from thinc_nb._model.parameters import aligned_zeros, arenas_of, lay_out, loose_parameters
 from thinc_nb.model import Model
-
-
-def forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
-    return X, lambda dY: dY
-
-
-def node(name: str = "node", **parts: Any) -> Model[Any, Any]:
-    return Model(name, forward, **parts)
-
-
-def ones(*shape: int) -> Any:
-    return np.ones(shape, dtype="f")
 
 
 def linear(nO: int = 2, nI: int = 3) -> Model[Any, Any]:

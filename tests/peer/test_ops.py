@@ -13,7 +13,7 @@ import re
 import warnings
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pytest
@@ -141,15 +141,14 @@ class Inputs:
         return np.split(self.X, np.cumsum(self.lengths)[:-1]) if self.rows else []
 
 
-@cache
-def calls(kind: str) -> dict[str, Call]:
-    """A call, or several with other options, of every operation."""
-    given = Inputs(KINDS[kind])
-    made: dict[str, Call] = {}
+class Add(Protocol):
+    """Takes a name for a call, whose first word is the operation if `op` is not, and its arguments."""
 
-    def add(name: str, *args: Any, op: str | None = None, **kwargs: Any) -> None:
-        made[name] = Call(op or name.partition(" ")[0], args, kwargs)
+    def __call__(self, name: str, *args: Any, op: str | None = None, **kwargs: Any) -> None: ...
 
+
+def activations(given: Inputs, add: Add) -> None:
+    """Activations and their gradients, element by element."""
     for name in ("clipped_linear", "dish", "gelu", "gelu_approx", "hard_sigmoid", "hard_swish", "hard_swish_mobilenet",
                  "hard_tanh", "mish", "relu", "relu_k", "sigmoid", "swish"):  # fmt: skip
         add(name, given.X)
@@ -176,6 +175,9 @@ def calls(kind: str) -> dict[str, Call]:
     add("backprop_mish with threshold", given.X, given.X, threshold=1.0)
     add("logloss", (given.X > 0).astype(given.dtype), np.full((given.rows, given.width), 0.3, given.dtype))
 
+
+def softmax_and_maxout(given: Inputs, add: Add) -> None:
+    """Softmax of rows and of sequences, and the largest of several pieces."""
     add("softmax", given.X)
     add("softmax in place", given.X, inplace=True)
     add("softmax with temperature", given.X, temperature=2.0)
@@ -190,6 +192,9 @@ def calls(kind: str) -> dict[str, Call]:
     add("maxout of five", given.floats(given.rows, given.width, 5))
     add("backprop_maxout", given.X, given.indices(3, given.rows, given.width), 3)
 
+
+def windows_and_reductions(given: Inputs, add: Add) -> None:
+    """Windows, and one row for each sequence."""
     for window in (0, 1, 3):
         add(f"seq2col by {window}", given.X, window)
         add(f"seq2col by {window} with lengths", given.X, window, lengths=given.lengths)
@@ -210,6 +215,9 @@ def calls(kind: str) -> dict[str, Call]:
     add("reduce_sum with an empty sequence", given.X, np.append(given.lengths, 0).astype("int32"))
     add("reduce_max with an empty sequence", given.X, np.append(given.lengths, 0).astype("int32"))
 
+
+def tables(given: Inputs, add: Add) -> None:
+    """Hashes, and rows of tables."""
     add("hash", given.ids(), 7)
     for n in (1, 2, 3, 50):
         add(f"ngrams of {n}", n, given.ids())
@@ -220,6 +228,9 @@ def calls(kind: str) -> dict[str, Call]:
     add("position_encode", given.rows, given.width)
     add("position_encode with period", given.rows, given.width, period=100)
 
+
+def updates(given: Inputs, add: Add) -> None:
+    """Steps of optimizers."""
     flat = [given.floats(given.rows * given.width) for _ in range(3)]
     second = np.abs(given.floats(given.rows * given.width))
     add("adam", *flat, second, 0.9, 0.999, 1e-8, 0.01)
@@ -230,6 +241,9 @@ def calls(kind: str) -> dict[str, Call]:
     add("update_averages", given.X, given.X, 3)
     add("update_averages late", given.X, given.X, 10**6, max_decay=0.99)
 
+
+def products(given: Inputs, add: Add) -> None:
+    """Matrix products."""
     wide_table = given.floats(6, given.width)
     add("affine", given.X, wide_table, given.floats(6))
     add("gemm", given.X, given.floats(given.width, 6))
@@ -237,6 +251,9 @@ def calls(kind: str) -> dict[str, Call]:
     add("gemm transposed second", given.X, wide_table, trans2=True)
     add("gemm into out", given.X, wide_table, out=np.zeros((given.rows, 6), given.dtype), trans2=True)
 
+
+def batches(given: Inputs, add: Add) -> None:
+    """Lists of sequences as arrays, and back."""
     sequences = given.sequences()
     add("flatten", sequences)
     add("flatten with padding", sequences, pad=2)
@@ -258,6 +275,9 @@ def calls(kind: str) -> dict[str, Call]:
     add("tile", given.X, 3)
     add("insert_into", (len(sequences), max([0, *given.lengths]), given.width), sequences)
 
+
+def arrays(given: Inputs, add: Add) -> None:
+    """New arrays, conversions and shapes."""
     for letter, dtype in (("f", "float32"), ("i", "int32")):
         add(f"alloc_{letter}", (given.rows, given.width))
         for ndim in (1, 2, 3, 4):
@@ -284,6 +304,19 @@ def calls(kind: str) -> dict[str, Call]:
     add("reshape", given.X, (given.width, given.rows))
     add("to_numpy", given.X)
     add("to_numpy big-endian", given.X, byte_order=">")
+
+
+@cache
+def calls(kind: str) -> dict[str, Call]:
+    """A call, or several with other options, of every operation."""
+    given = Inputs(KINDS[kind])
+    made: dict[str, Call] = {}
+
+    def add(name: str, *args: Any, op: str | None = None, **kwargs: Any) -> None:
+        made[name] = Call(op or name.partition(" ")[0], args, kwargs)
+
+    for family in (activations, softmax_and_maxout, windows_and_reductions, tables, updates, products, batches, arrays):
+        family(given, add)
     return made
 
 
