@@ -68,6 +68,9 @@ def measure(package: str, action: str, width: int, folder: Path) -> float:
         warnings.simplefilter("ignore")
         api: Any = importlib.import_module(f"{package}.api")
     call, _, how = action.partition(" ")
+    if how == "trained" and call != "step":
+        # A kernel that this process had to compile would count as well, with 10 MB.
+        one(package, "step trained", width, str(folder))
     small = build(api, 8, weights=True)
     small.from_bytes(build(api, 8, weights=True).to_bytes())  # what is imported late
     if how == "trained":
@@ -76,6 +79,8 @@ def measure(package: str, action: str, width: int, folder: Path) -> float:
     path = folder / f"{call.partition('_')[2]} {how if how == 'trained' else ''}"
     model = build(api, width, weights=bool(how) or call in WRITES)
     optimizer = [train(api, model)] if how == "trained" else []
+    if call == "step":
+        return 0.0
     data = (folder / "disk ").read_bytes() if call == "from_bytes" else b""
     Path("/proc/self/clear_refs").write_text("5")
     if call == "to_bytes":

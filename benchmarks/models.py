@@ -34,6 +34,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def recorded(step: Callable[[], Any]) -> list[tuple[Any, Any, Any]]:
     from thinc_nb.backends import NumpyOps, Ops
     from thinc_nb.fusion import fusion
 
-    products, original, transposed = [], NumpyOps._matmul, NumpyOps._matmul_transposed
+    products, original = [], NumpyOps._matmul
 
     def alike(array: Any) -> Any:
         if array.flags.f_contiguous and not array.flags.c_contiguous:
@@ -93,16 +94,13 @@ def recorded(step: Callable[[], Any]) -> list[tuple[Any, Any, Any]]:
         products.append((alike(a), alike(b), alike(out)))
         original(ops, a, b, out)
 
-    setattr(NumpyOps, "_matmul", matmul)  # noqa: B010  # mypy: a method is not assigned to
-    # The general one, which asks the one above.
-    setattr(NumpyOps, "_matmul_transposed", Ops._matmul_transposed)  # noqa: B010
-    try:
-        # Fused, windows of three rows are multiplied with fewer operations than products of matrices have.
-        with fusion(False):
-            step()
-    finally:
-        setattr(NumpyOps, "_matmul", original)  # noqa: B010
-        setattr(NumpyOps, "_matmul_transposed", transposed)  # noqa: B010
+    # The general _matmul_transposed asks the function above. Fused, windows of three rows are multiplied with fewer
+    # operations than products of matrices have.
+    with (
+        patch.multiple(NumpyOps, _matmul=matmul, _matmul_transposed=Ops._matmul_transposed),
+        fusion(False),
+    ):
+        step()
     return products
 
 

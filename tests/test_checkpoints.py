@@ -296,11 +296,24 @@ def test_another_model_is_refused(saved: Path) -> None:
         (RAdam(0.01), "optimizer.use_radam: it is True here and False there"),
         (Adam(0.01, L2_is_weight_decay=False), "optimizer.L2_is_weight_decay"),
         (Adam(0.01, use_averages=False), "optimizer.averages"),
+        (SGD(0.01), "optimizer.b1: it is 0.0 here and 0.9 there: the optimizer here is one without moments, SGD"),
         (Adam([0.1, 0.2]), "optimizer.learn_rate: it is the schedule 'wrap_generator' here and 'constant' in the data"),
     ],
 )
 def test_another_optimizer_is_refused(saved: Path, optimizer: Any, expected: str) -> None:
     assert expected in mismatches(saved, build(), optimizer)
+
+
+def test_settings_of_the_same_kind_of_optimizer_are_those_of_the_file(tmp_path: Path, saved: Path) -> None:
+    other = Adam(0.5, beta1=0.5, eps=1.0)
+    load_checkpoint(saved, build(), other)
+    assert [other.learn_rate(0), other.b1(0), other.eps(0)] == [0.01, 0.9, 1e-8]
+    save_checkpoint(tmp_path / "plain", build(), SGD(0.1))
+    with pytest.raises(SerializationError, match=r"optimizer.b1: it is 0.9 here and 0.0 there.* here is .*Adam"):
+        load_checkpoint(tmp_path / "plain", build(), Adam(0.01))
+    found = load_checkpoint(tmp_path / "plain", build(), kept := Adam(0.01), partial=True)
+    assert {"optimizer.b1", "optimizer.b2"} <= found.mismatched.keys()
+    assert (kept.b1(0), kept.learn_rate(0)) == (0.9, 0.1)
 
 
 def test_an_optimizer_without_one_in_the_file_is_refused(tmp_path: Path) -> None:

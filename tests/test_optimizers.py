@@ -248,6 +248,19 @@ def test_bad_arrays_change_nothing(make: Any, weights: Any, gradient: Any, messa
     np.testing.assert_equal((weights, gradient), given)
 
 
+@pytest.mark.parametrize("make", [SGD, Adam, RAdam])
+@pytest.mark.parametrize("odd", [[1.0, 2.0], [], 1.0, np.float32(1)])
+def test_what_is_no_array_is_named(make: Any, odd: Any) -> None:
+    optimizer, array = make(0.1), np.ones(2, "f")
+    for what, given in (("weights", (odd, array)), ("gradient", (array, odd))):
+        with pytest.raises(
+            TypeError, match=rf"the {what} of parameter \(.*\) must be an array, got .*{type(odd).__name__}"
+        ):
+            optimizer(KEY, *given)
+    assert optimizer.nr_update == {}
+    assert array.tolist() == [1, 1]
+
+
 def test_parameters_are_remembered_by_key() -> None:
     optimizer = Adam(0.1)
     for key in ((1, "W"), (1, "b"), (1, "W")):

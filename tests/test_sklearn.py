@@ -23,15 +23,13 @@ from thinc_nb.api import (
 )
 
 sklearn = pytest.importorskip("sklearn")
-pytest.importorskip("sklearn.datasets")
-
-from sklearn.base import clone  # noqa: E402
-from sklearn.datasets import load_diabetes, load_iris  # noqa: E402
-from sklearn.exceptions import NotFittedError  # noqa: E402
-from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
-from sklearn.utils.estimator_checks import check_estimator  # noqa: E402
+clone = pytest.importorskip("sklearn.base").clone
+datasets = pytest.importorskip("sklearn.datasets")
+NotFittedError = pytest.importorskip("sklearn.exceptions").NotFittedError
+model_selection = pytest.importorskip("sklearn.model_selection")
+make_pipeline = pytest.importorskip("sklearn.pipeline").make_pipeline
+StandardScaler = pytest.importorskip("sklearn.preprocessing").StandardScaler
+check_estimator = pytest.importorskip("sklearn.utils.estimator_checks").check_estimator
 
 
 def classifier(**options: Any) -> Any:
@@ -61,11 +59,13 @@ def test_the_kind_is_that_of_the_models_end() -> None:
 
 
 def test_it_learns_inside_pipelines_searches_and_cross_validation() -> None:
-    X, y = load_iris(return_X_y=True)
+    X, y = datasets.load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
     pipeline = make_pipeline(StandardScaler(), classifier(random_state=0))
-    assert cross_val_score(pipeline, X, names, cv=3).mean() > 0.93
-    search = GridSearchCV(classifier(random_state=0, epochs=20), {"learning_rate": [1e-6, 0.02]}, cv=3).fit(X, names)
+    assert model_selection.cross_val_score(pipeline, X, names, cv=3).mean() > 0.93
+    search = model_selection.GridSearchCV(
+        classifier(random_state=0, epochs=20), {"learning_rate": [1e-6, 0.02]}, cv=3
+    ).fit(X, names)
     assert search.best_params_ == {"learning_rate": 0.02}
     probabilities = search.predict_proba(X)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -73,7 +73,7 @@ def test_it_learns_inside_pipelines_searches_and_cross_validation() -> None:
 
 
 def test_targets_of_several_columns_are_learnt() -> None:
-    X, y = load_diabetes(return_X_y=True)
+    X, y = datasets.load_diabetes(return_X_y=True)
     X, y = X / X.std(), (y - y.mean()) / y.std()
     flat = regressor(random_state=0).fit(X, y)
     assert flat.score(X, y) > 0.45
@@ -83,7 +83,7 @@ def test_targets_of_several_columns_are_learnt() -> None:
 
 
 def test_a_seed_decides_and_numpys_state_is_left_alone() -> None:
-    X, y = load_iris(return_X_y=True)
+    X, y = datasets.load_iris(return_X_y=True)
     np.random.seed(5)
     before = np.random.get_state()[1].tolist()
     one, two = (classifier(random_state=3, epochs=2).fit(X, y) for _ in range(2))
@@ -94,7 +94,7 @@ def test_a_seed_decides_and_numpys_state_is_left_alone() -> None:
 
 
 def test_the_given_model_stays_as_it_is_and_its_weights_are_the_start() -> None:
-    X, y = load_iris(return_X_y=True)
+    X, y = datasets.load_iris(return_X_y=True)
     estimator = classifier(epochs=2)
     estimator.fit(X, y)
     assert estimator.model.layers[0].has_param("W") is None
@@ -110,7 +110,7 @@ def test_the_given_model_stays_as_it_is_and_its_weights_are_the_start() -> None:
 
 
 def test_estimators_are_cloned_and_pickled() -> None:
-    X, y = load_iris(return_X_y=True)
+    X, y = datasets.load_iris(return_X_y=True)
     estimator = classifier(epochs=2).fit(X, y)
     twin = clone(estimator)
     assert twin.get_params().keys() == estimator.get_params().keys()
@@ -130,7 +130,7 @@ def test_sequences_are_taken_unchecked(rng: np.random.Generator) -> None:
 
 
 def test_bad_arguments_are_clear_errors() -> None:
-    X, y = load_iris(return_X_y=True)
+    X, y = datasets.load_iris(return_X_y=True)
     with pytest.raises(ValueError, match="epochs and batch_size must be 1 or more, got 0 and 64"):
         classifier(epochs=0).fit(X, y)
     with pytest.raises(ValueError, match="expecting 4 features"):

@@ -142,8 +142,9 @@ def load_checkpoint(
     """Load what `save_checkpoint` wrote into a model, and an optimizer, that were made as those were.
 
     Training then goes on as it would have done: on the CPU, to the last bit. Settings of the optimizer that are in the
-    file win over those that it was made with; change them after loading. Without `optimizer` only the model is loaded.
-    `restore_random` sets the generators too, `generators` by the names under which they were saved.
+    file win over those that it was made with; change them after loading. It has to be of the same kind:
+    SGD keeps no moments. Without `optimizer` only the model is loaded. `restore_random` sets the generators too,
+    `generators` by the names under which they were saved.
 
     partial: load what fits, by path and shape, and report the rest. Names of nodes and references stay what they are.
 

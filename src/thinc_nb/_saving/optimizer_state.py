@@ -196,7 +196,11 @@ def plan_optimizer(
     changes: list[tuple[Any, str, Any]] = []
     for name in _SCHEDULES:
         state = _typed(settings.get("schedules"), dict, "schedules").get(name)
-        changes += _plan_schedule(getattr(optimizer, name), state, f"optimizer.{name}", mismatch)
+        new = _plan_schedule(getattr(optimizer, name), state, f"optimizer.{name}", mismatch)
+        if name in ("b1", "b2") and (why := _other_kind(getattr(optimizer, name), new)):
+            mismatch(f"optimizer.{name}", why)
+        else:
+            changes += new
     keys = _keys_of_paths(model, found, shapes)
     arrays = _plan_arrays(model, found, keys, shapes, mismatch)
     if optimizer.averages is None:
@@ -288,6 +292,20 @@ def _plan_schedule(schedule: Schedule[Any], state: object, path: str, mismatch: 
     changes: list[tuple[Any, str, Any]] = [(schedule, "_next_step", _count(found.get("next_step"), "next_step"))]
     attrs = _typed(found.get("attrs", {}), dict, path)
     return changes + _plan_attrs(schedule.attrs, schedule.attrs, attrs, path, mismatch)
+
+
+def _other_kind(schedule: Schedule[Any], changes: list[tuple[Any, str, Any]]) -> str | None:
+    """Why a beta makes an optimizer one of another kind, or None. Where it is 0 no moments are kept: that is SGD."""
+    here = schedule.attrs.get("rate")
+    for target, name, there in changes:
+        if target is schedule.attrs and name == "rate" and _is_positive(here) is not _is_positive(there):
+            kind = "with moments, Adam" if _is_positive(here) else "without moments, SGD"
+            return f"it is {here} here and {there} there: the optimizer here is one {kind}, that in the data not"
+    return None
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and bool(value > 0)
 
 
 def _plan_attrs(
