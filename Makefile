@@ -10,6 +10,7 @@ ASV_ARGS ?= --quick
 # What CI samples: half a minute.
 ASV_SAMPLE ?= Import|FirstBatch|Latency|LayerNorm
 BENCH_ARGS ?=
+BENCH_EXTRAS ?=
 FUZZ_ARGS ?= -max_total_time=60
 CUDA ?= cuda13x
 
@@ -39,7 +40,7 @@ help:
 	@echo "make bench      every operation beside Thinc and PyTorch (BENCH_ARGS=\"--op gelu --threads 1\")"
 	@echo "make asv        the benchmarks that asv tracks, quickly (ASV_ARGS= for the long run)"
 	@echo "make asv-sample a few of them, as CI does"
-	@echo "make bench-models  whole models beside Thinc and PyTorch (BENCH_ARGS=--quick for a glance)"
+	@echo "make bench-models  whole models beside Thinc and PyTorch (BENCH_ARGS=--quick for a glance), and JAX (BENCH_EXTRAS=jax)"
 	@echo "make gpu-check  the operations on an NVIDIA GPU beside the CPU's, with times (needs CuPy)"
 	@echo "make docs       run the documentation's examples, write the API reference to build/docs"
 	@echo "make clean      remove .venv and everything built"
@@ -163,7 +164,9 @@ asv: $(VENV)/asv.stamp
 asv-sample: override ASV_ARGS := --quick --bench '$(ASV_SAMPLE)'
 asv-sample: asv
 
+# Beside JAX too: make bench-models BENCH_EXTRAS=jax
 bench-models: $(PEER)/peer.stamp
+	@if [ -n "$(BENCH_EXTRAS)" ]; then $(PEER)/bin/python $(PIP) --no-build-isolation --editable ".[$(BENCH_EXTRAS)]"; fi
 	$(PEER)/bin/python benchmarks/models.py $(BENCH_ARGS)
 
 # Which of the CUDA extras fits is for the machine to say: make gpu-check CUDA=cuda12x

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _models_rows import hashed_rows
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  # its name in PyTorch's own documentation
 
@@ -17,9 +18,8 @@ from benchmarks._models import CLASSES, DEPTH, DROPOUT, LENGTH, TABLES, TAGS, UN
 
 
 def rows(ids: Any, table: int) -> Any:
-    """Four rows of a table for each id: other ones than the hashes of Thinc, as many."""
-    mixed = ids[:, None] * np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 3], "uint64")
-    return torch.from_numpy(((mixed >> np.uint64(33)) % np.uint64(table)).astype("int64"))
+    """Four rows of a table for each id."""
+    return torch.from_numpy(hashed_rows(ids, table))
 
 
 def bag(table: int, width: int) -> Any:

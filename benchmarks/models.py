@@ -1,18 +1,20 @@
-"""Whole models beside Thinc, PyTorch and torch.compile: times, ratios, and the share of what the products alone take.
+"""Whole models beside Thinc, PyTorch, torch.compile and JAX: times, ratios, and the share that the products take.
 
     python benchmarks/models.py [--quick] [--only REGEX] [--threads 1,2] [--rounds 5] [--seconds 0.3]
-        [--no-compile] [--memory] [--json FILE]
+        [--no-compile] [--no-check] [--memory] [--json FILE]
 
 Each library has a process of its own, and they measure one after the other in turn, so that a disturbance of the
 machine meets all: in each round every one runs its step for some time and gives the median; printed is the median of
 the rounds, in milliseconds, and the times of the others divided by ours (above 1 we are faster). What is not installed
-(`pip install thinc==9.1.1 torch==2.13.0`) is left out, torch.compile too where there is no C++ compiler.
+(`pip install thinc==9.1.1 torch==2.13.0 jax`) is left out, torch.compile too where there is no C++ compiler. JAX is
+jitted; what it and torch.compile compile for the shape of a batch, they compile before they are measured. JAX's models
+are first held to ours (`_models_check.py`), in small: from the same parameters the same predictions and losses.
 
 `floor` is the time of the matrix products that the layers consist of, by themselves, into arrays that exist, by NumPy
 with its own threads; `share` is that time divided by ours. It can be above 100%, where our products are faster or need
 fewer operations (`kernels/pairs.py`), and leaves out what a kernel multiplies within itself (the LSTM's steps).
 `threads` 1 keeps every library to one thread, another number leaves them at their defaults: set no thread variable of
-your own.
+your own. For XLA that is NPROC, from which it takes the size of its pool; its flags for Eigen's threads leave two.
 """
 
 from __future__ import annotations
@@ -43,8 +45,9 @@ sys.path.insert(0, str(ROOT / "asv_benchmarks"))
 
 from benchmarks._models import NAMES, SINGLE, case  # noqa: E402  # found on the path that was set above
 
-OURS, THINC, TORCH, COMPILED, FLOOR = "ours", "Thinc", "torch", "compile", "floor"
-THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+OURS, THINC, TORCH, COMPILED, JAX, FLOOR = "ours", "Thinc", "torch", "compile", "JAX", "floor"
+OTHERS = (THINC, TORCH, COMPILED, JAX)
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NPROC")
 WARM_STEPS = 4
 
 
@@ -72,6 +75,9 @@ class Subject:
     def _made(self, name: str) -> dict[str, Callable[[], Any]]:
         if self.library in (TORCH, COMPILED):
             made = import_module("_models_torch").TorchCase(name, self.library == COMPILED)
+            return {"train": made.train, "predict": made.predict}
+        if self.library == JAX:
+            made = import_module("_models_jax").JaxCase(name)
             return {"train": made.train, "predict": made.predict}
         api = import_module("thinc.api" if self.library == THINC else "thinc_nb.api")
         ready, optimizer = case(name, api), api.Adam(0.001)
@@ -189,14 +195,29 @@ def libraries(compile_too: bool) -> list[str]:
         found.append(TORCH)
         if compile_too and any(map(shutil.which, ("c++", "g++", "clang++"))):
             found.append(COMPILED)
+    if find_spec("jax"):
+        found.append(JAX)
     return found
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of a process that measures."""
+    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+
+
+def held_to_ours(names: list[str]) -> None:
+    """SystemExit if JAX's models are not ours, which a process of its own finds out."""
+    checks = ",".join(sorted({f"{name.split('-', maxsplit=1)[0]}-3" for name in names}))
+    ended = subprocess.run([sys.executable, __file__, "--check", checks], check=False, env=surroundings())
+    if ended.returncode:
+        raise SystemExit("JAX's models are not ours")
 
 
 @contextmanager
 def processes(threads: int, compile_too: bool) -> Iterator[list[Process]]:
     """A process for each library."""
-    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+    environment = surroundings()
     if threads == 1:
         environment.update(dict.fromkeys((*THREAD_VARIABLES, "THINC_NB_NUM_THREADS"), "1"))
     with ExitStack() as stack:
@@ -219,14 +240,14 @@ def measure(started: list[Process], name: str, what: str, rounds: int, seconds: 
     return {library: statistics.median(each) for library, each in times.items()}
 
 
-HEADS = ("model", "step", "ours", "Thinc", "torch", "compile", "floor", "Thinc", "torch", "compile", "share")
-TITLE = "{:<14} {:<8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>7} {:>7} {:>6}".format(*HEADS)
+HEADS = ("model", "step", OURS, *OTHERS, FLOOR, *OTHERS, "share")
+TITLE = " ".join(["{:<14} {:<8}", *["{:>9}"] * (len(OTHERS) + 2), *["{:>7}"] * len(OTHERS), "{:>6}"]).format(*HEADS)
 
 
 def line(name: str, what: str, times: dict[str, float]) -> str:
     """A row of the table, in milliseconds."""
-    columns = [f"{times[key] * 1e3:9.3f}" if key in times else " " * 9 for key in (OURS, THINC, TORCH, COMPILED, FLOOR)]
-    ratios = [f"{times[key] / times[OURS]:7.2f}" if key in times else " " * 7 for key in (THINC, TORCH, COMPILED)]
+    columns = [f"{times[key] * 1e3:9.3f}" if key in times else " " * 9 for key in (OURS, *OTHERS, FLOOR)]
+    ratios = [f"{times[key] / times[OURS]:7.2f}" if key in times else " " * 7 for key in OTHERS]
     return " ".join([f"{name:<14} {what:<8}", *columns, *ratios, f"{times[FLOOR] / times[OURS]:6.0%}"])
 
 
@@ -240,14 +261,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.3, help="of each library in each round")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out: it takes minutes to start")
+    parser.add_argument("--no-check", action="store_true", help="do not hold JAX's models to ours first: half a minute")
     parser.add_argument("--memory", action="store_true", help="the peak memory of training instead of times (Linux)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured there too")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--check", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         serve(options.serve)
         return
-    packages = [f"{name} {version(name)}" for name in ("numpy", "numba", "thinc", "torch") if find_spec(name)]
+    if options.check:
+        for name in options.check.split(","):
+            import_module("_models_check").check(name)
+        return
+    packages = [f"{name} {version(name)}" for name in ("numpy", "numba", "thinc", "torch", "jax") if find_spec(name)]
     print(f"Python {platform.python_version()}, {', '.join(packages)}; {platform.platform()}, {processors} processors")
     if options.memory:
         for name in filter(re.compile(options.only).search, NAMES):
@@ -256,16 +283,18 @@ def main() -> None:
             print(f"{name}: peak memory in MB: {', '.join(peaks)}", flush=True)
         return
     rounds, seconds = (1, 0.05) if options.quick else (options.rounds, options.seconds)
+    steps = [(name, what) for name in NAMES for what in ("train", "predict")] + [(name, "predict") for name in SINGLE]
+    steps = [step for step in steps if re.search(options.only, " ".join(step))]
+    if JAX in libraries(False) and not (options.quick or options.no_check):
+        held_to_ours([name for name, _ in steps])
     results = []
     for threads in map(int, options.threads.split(",")):
         print(f"\n{threads} thread{'s' * (threads > 1)}\n{TITLE}", flush=True)
         with processes(threads, not options.no_compile) as started:
-            steps = [(name, what) for name in NAMES for what in ("train", "predict")] + [(n, "predict") for n in SINGLE]
             for name, what in steps:
-                if re.search(options.only, f"{name} {what}"):
-                    times = measure(started, name, what, rounds, seconds)
-                    results.append({"model": name, "step": what, "threads": threads, "seconds": times})
-                    print(line(name, what, times), flush=True)
+                times = measure(started, name, what, rounds, seconds)
+                results.append({"model": name, "step": what, "threads": threads, "seconds": times})
+                print(line(name, what, times), flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
 
