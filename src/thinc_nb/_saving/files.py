@@ -37,10 +37,10 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes | memoryview]) -> 
 def replacing(path: Path) -> Iterator[Path]:
     """A path for the block to write to; the file that it leaves there then replaces the one at `path` in one step.
 
-    The new file is in the same folder, on the disk before it gets its name, and has the permissions of the old one. A
-    link stays, and its target is replaced. After any error, also in the block, the old file is what it was. New files
-    that a process left behind because it was killed are removed when the same file is next written. OSError if writing
-    fails.
+    The new file is made in the same folder, is on the disk before it gets its name, and has the permissions of the old
+    one. If the path is a link, its target is replaced. After any error, also in the block, the old file is what it was.
+    New files that were left behind because a process was killed are removed when the same file is written again.
+    OSError if writing fails.
     """
     target = _resolved(path)
     try:
@@ -87,14 +87,14 @@ def _create(target: Path) -> tuple[Path, int]:
             return path, handle
         with suppress(OSError):  # a file system without locks
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Before the lock was taken another process may have seen a leftover in it, and removed it.
+        # Another process may have taken this file for a leftover, before it was locked, and removed it.
         if path.exists():
             return path, handle
         os.close(handle)
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove temporary files of writers of `target` that are no longer alive: nobody holds a lock on them."""
+    """Remove temporary files for `target` whose writers are no longer alive: nobody holds a lock on them."""
     if sys.platform == "win32":
         return
     prefix = _prefix(target)

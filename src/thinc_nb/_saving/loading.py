@@ -43,7 +43,7 @@ Failed: TypeAlias = "Callable[[Shim, str], None]"
 ReadAttr: TypeAlias = "Callable[[Any, bytes, str, Model[Any, Any]], Any]"
 
 _PARTS = ("nodes", "attrs", "params", "shims")
-# What no layer has: 2^40 rows of one float are 4 TB.
+# More than any layer has: 2^40 rows of one float are 4 TB.
 _MAX_DIM = 1 << 40
 
 
@@ -76,7 +76,7 @@ class Entry:
 
     @classmethod
     def without_data(cls, root: Node, node: Node) -> Entry:
-        """For checking what comes from elsewhere: an entry that changes nothing."""
+        """An entry that changes nothing, for checking a node whose data comes from elsewhere."""
         head = {"name": node.name, "dims": {}, "refs": {}}
         return cls(root, node, {"nodes": [head], "attrs": [{}], "params": [{}], "shims": [[]]}, 0)
 
@@ -94,7 +94,7 @@ class Entry:
         return dict(value)
 
     def attr_bytes(self) -> Iterator[tuple[str, bytes]]:
-        """The attributes, as they are in the document."""
+        """The names of the attributes, and their bytes in the document."""
         for name, data in self.attrs.items():
             yield name, as_bytes(data)
 
@@ -166,7 +166,7 @@ class Entry:
         return value
 
     def check_shapes(self, plan: Plan) -> None:
-        """Check that the shapes of parameters, those that come and those that stay, fit the dimensions."""
+        """Check that the shapes of all parameters, new ones and those that stay, fit the dimensions."""
         dims = {**self.node._dims, **plan.dims}
         present = {name: self.node.maybe_get_param(name) for name in self.node.param_names}
         after: dict[str, Any] = {**present, **plan.params}
@@ -178,7 +178,7 @@ class Entry:
 
 
 def _kind(value: object) -> str | None:
-    """What sort of value an attribute has; None for those that may be followed by any other."""
+    """The sort of value that an attribute has; None for a sort that any other may replace."""
     if isinstance(value, (bool, int, float, complex, np.generic)):
         return "number"
     if isinstance(value, str):
@@ -196,7 +196,7 @@ def as_bytes(data: bytes | Blob) -> bytes:
 
 
 def entries_of(model: Node, msg: object) -> list[Entry]:
-    """The document by node, with the shape of the document checked."""
+    """An entry for each node. SerializationError if the document as a whole does not have the right structure."""
     if not isinstance(msg, Mapping) or "nodes" not in msg:
         is_checkpoint = isinstance(msg, Mapping) and str(msg.get("format", "")).startswith("thinc_nb checkpoint")
         raise SerializationError(
@@ -217,7 +217,7 @@ def entries_of(model: Node, msg: object) -> list[Entry]:
 
 
 def plan_all(model: Node, msg: object, read_attr: ReadAttr) -> list[Plan]:
-    """What loading the document would change, node by node. SerializationError, with both trees' difference."""
+    """What loading the document would change, by node. SerializationError, which shows where the two trees differ."""
     nodes = list(model.walk())
     try:
         return [entry.plan(nodes, read_attr) for entry in entries_of(model, msg)]
@@ -255,15 +255,15 @@ def tree_difference(nodes: Sequence[Node], msg: object) -> str:
 
 
 def apply_plans(model: Node, plans: Sequence[Plan], failed: Failed | None = None) -> None:
-    """Do what is planned; see `prepare`."""
+    """Load what is planned: `prepare`, and the function that it returns."""
     prepare(model, plans, failed)()
 
 
 def prepare(model: Node, plans: Sequence[Plan], failed: Failed | None = None) -> Callable[[], None]:
-    """Read what there is room for, and see that the rest can be read; returns the function that does what is planned.
+    """Read or check everything, and return the function that assigns it.
 
-    Nothing is changed before that function is called. It loads the shims first; if one fails, nothing has changed
-    either. `failed` is then called with it, and why, instead of raising a SerializationError, and the rest is done.
+    Nothing changes before that function is called. It loads the shims first; if one fails, nothing has changed. With
+    `failed`, a shim that fails is not an error: `failed` is called with it and the reason, and the rest is loaded.
     """
     weights = _Weights(model, plans)
     weights.prepare()
@@ -291,25 +291,25 @@ def prepare(model: Node, plans: Sequence[Plan], failed: Failed | None = None) ->
 
 
 class _Weights:
-    """The arrays of some plans: on the CPU in the places of a new block, so that each is in memory once.
+    """The arrays of some plans. On the CPU they are read into their places in a new block, so each is in memory once.
 
-    Where nothing is replaced, or on another device, they are fetched before anything changes. To have old and new
-    weights in memory at the same time would take twice the room, so old ones that are to be replaced from a source are
-    let go first; all the new ones have been read once by then, to see that it can be done.
+    They are read before anything changes, if they replace nothing or go to another device. If they replace others, old
+    and new weights together would take twice the room: so they are only checked, by reading them once, and read for
+    good when the old ones have been let go.
     """
 
     def __init__(self, model: Node, plans: Sequence[Plan]) -> None:
         self.model = model
         self.plans = plans
         self.new: list[tuple[Node, str, Home | Any]] = []
-        """Nodes, names, and the value, its place, or None."""
+        """Nodes, names, and for each the value, its place in a block, or None."""
         self.unread: list[tuple[StoredArray, Home]] = []
         self.replaced: list[Parameter] = []
         self.moved: list[tuple[Parameter, Home]] = []
-        """Parameters that stay, and leave a block that is given up."""
+        """Parameters that stay, and their new places, since their block is given up."""
 
     def prepare(self) -> None:
-        """Make places for everything; fetch or check it. SerializationError or OSError if that fails."""
+        """Make places for all arrays; read or check them. SerializationError or OSError if that fails."""
         groups: dict[np.dtype[Any], list[tuple[Node, str, Any]]] = {}
         for plan in self.plans:
             node = plan.node
@@ -343,7 +343,7 @@ class _Weights:
             self._read()
 
     def _staying(self) -> dict[np.dtype[Any], list[Any]]:
-        """The other parameters in the blocks of those that are replaced, by dtype; they would keep the block alive."""
+        """By dtype, the other parameters in blocks of replaced ones, which would keep these blocks alive."""
         blocks = {id(parameter.home.block) for parameter in self.replaced if parameter.home is not None}
         planned = {id(plan.node._params.get(name)) for plan in self.plans for name in plan.params}
         everything = [parameter for node in self.model.walk() for parameter in node._params.values()]
@@ -360,12 +360,12 @@ class _Weights:
         self.unread.clear()
 
     def check_unchanged(self) -> None:
-        """SerializationError if what was checked has been written to."""
+        """SerializationError if the source has been written to since it was checked."""
         for array, _ in self.unread:
             array.check_unchanged()
 
     def assign(self) -> None:
-        """Put everything in its place. SerializationError if the source fails now: what was replaced is then unset."""
+        """Put all arrays in place. SerializationError if reading fails now: replaced parameters are then unset."""
         if self.unread:
             self.check_unchanged()
             for parameter, home in self.moved:
@@ -408,7 +408,7 @@ def _on_device(model: Node, node: Node, name: str, array: Any) -> Any:
 
 
 def _load_shims(model: Node, found: Sequence[tuple[Node, Shim, bytes | Blob]]) -> None:
-    """Load shims one after the other; if one fails, bring back what those before it held."""
+    """Load shims one after another. If one fails, those before it get back what they held."""
     undo: list[tuple[Shim, bytes]] = []
     for node, shim, data in found:
         try:

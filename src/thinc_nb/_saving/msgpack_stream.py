@@ -1,7 +1,8 @@
 """Large MessagePack documents in pieces: arrays are written from where they are, and read to where they will be.
 
-The format is that of `msgpack`. A document is written as pieces that hold nothing of an array but a view, and read as
-a skeleton in which arrays and long byte strings are places in the source, whose data is fetched later.
+The format is that of `msgpack`. A document is written in pieces, which hold a view of an array, never a copy. It is
+read as a skeleton: instead of arrays and long byte strings it has their places in the source, from where they are
+fetched later.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _MAX_BIN = 2**32 - 1
 
 
 class Deferred:
-    """A value that is made when its turn to be written comes, and not kept."""
+    """A value that is computed when it is written, and not kept."""
 
     def __init__(self, make: Callable[[], object]) -> None:
         self.make = make
@@ -96,7 +97,7 @@ def _parts(value: object, packer: msgpack.Packer) -> Iterator[bytes | memoryview
 
 
 def little_endian(value: Any) -> Any:
-    """An array on the CPU and in little-endian order; itself if it is that already."""
+    """The array on the CPU, in little-endian order; the same one if it is that already."""
     if is_cupy_array(value):
         value = value.get()
     if isinstance(value, np.ndarray) and value.dtype.str[0] == ">":
@@ -118,7 +119,7 @@ def _bin_header(length: int) -> bytes:
 
 
 class Source(Protocol):
-    """What documents are read from."""
+    """A source of documents."""
 
     size: int
 
@@ -157,10 +158,10 @@ class BytesSource:
         return len(found)
 
     def check(self, start: int, length: int) -> None:
-        """Nothing: they are in memory."""
+        """Does nothing: they are in memory."""
 
     def check_unchanged(self) -> None:
-        """Nothing: what changes bytes in memory is beyond us."""
+        """Does nothing: nobody can tell whether bytes in memory have been changed."""
 
 
 class FileSource:
@@ -210,7 +211,7 @@ _SHORTER = "cannot load: the data became shorter while it was read"
 
 
 class Blob:
-    """Bytes in a source. Whatever is read of them: SerializationError if the source is not what it was."""
+    """Bytes in a source. Reading them is a SerializationError if the source has changed since it was opened."""
 
     __slots__ = ("_source", "_start", "size")
 
@@ -230,12 +231,12 @@ class Blob:
         self._check_read(self._source.fetch_into(self._start, out))
 
     def check(self) -> None:
-        """Read through what is not in memory, and keep nothing."""
+        """Read what is not in memory, and keep nothing of it."""
         self._source.check(self._start, self.size)
         self.check_unchanged()
 
     def check_unchanged(self) -> None:
-        """Compare the source with what it was when it was opened."""
+        """SerializationError if the source has changed since it was opened."""
         self._source.check_unchanged()
 
     def _check_read(self, count: int) -> None:
@@ -245,7 +246,7 @@ class Blob:
 
 
 class StoredArray:
-    """An array in a source: dtype and shape are known, and agree with the number of bytes."""
+    """An array in a source. Its dtype and shape are known, and fit the number of bytes."""
 
     __slots__ = ("_blob", "dtype", "shape")
 
@@ -256,7 +257,7 @@ class StoredArray:
         self._blob = blob
 
     def check(self) -> None:
-        """Find out whether it can be read, without keeping anything of it. SerializationError, or OSError, if not."""
+        """Read it without keeping anything. SerializationError or OSError if that fails."""
         self._blob.check()
 
     def check_unchanged(self) -> None:
@@ -282,8 +283,8 @@ class StoredArray:
 def read_skeleton(source: Source) -> object:
     """The document in a source, with a `StoredArray` for each array and a `Blob` for each long byte string.
 
-    ValueError for anything else than one MessagePack document. What it takes in memory and time is bounded by the
-    length of the source without the data of arrays.
+    ValueError for anything but one MessagePack document. Memory and time are bounded by the length of the source
+    without the data of arrays.
     """
     reader = _Reader(source)
     found = reader.value()
@@ -310,8 +311,8 @@ class _Reader:
         self._window: bytes | memoryview = b""
         self._window_start = 0
         self.place = 0
-        # A list or map takes one byte here and 64 in memory. In a document that was not made for that, each takes
-        # more than four.
+        # An empty list or map takes one byte here and 64 in memory, so many of them would exhaust it. In an honest
+        # document each takes more than four bytes.
         self._containers_left = 64 + source.size // 4
 
     def take(self, length: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Names for the parts of a tree that do not depend on the process: the way from the root.
+"""Names for the parts of a tree that are the same in every process: the way to them from the root.
 
 The second layer of the first layer of a model has the path ``layers.0.layers.1.``, its parameter W the path
 ``layers.0.layers.1.W``, and its first shim ``layers.0.layers.1.shims.0``. A layer that occurs at several places has the

@@ -1,4 +1,4 @@
-"""The states of random generators, as plain data. What comes from a file is tried on generators of no account first."""
+"""The states of random generators as plain data. What comes from a file is tried on spare generators first."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ _MOST_CUPY_SEEDS = 2**31 - 1
 def random_state(generators: Mapping[str, np.random.Generator], *, uses_cupy: bool = False) -> dict[str, Any]:
     """The states of `random`, `numpy.random`, torch if it has been imported, and of NumPy generators by name.
 
-    CuPy's state on the current device cannot be read. If it is wanted, its generator is seeded anew, with a number that
-    it draws itself, and this seed stands for the state: the program that goes on and the one that loads draw the same.
+    CuPy does not tell the state of its generator. With `uses_cupy` the generator is seeded anew, with a number that it
+    draws itself, and this seed stands for the state: so the program that goes on and the one that loads draw the same
+    numbers.
     """
     state: dict[str, Any] = {
         "python": json.dumps(random.getstate()),

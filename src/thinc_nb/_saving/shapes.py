@@ -1,7 +1,7 @@
-"""The shapes that the parameters of this package's layers have, by their dimensions.
+"""The shapes of the parameters of this package's layers, in terms of their dimensions.
 
-What comes from a file is held against them before anything is assigned. Layers of others may shape their parameters as
-they like: of those nothing is known here.
+Data from a file are compared with them before anything is assigned. Layers from elsewhere may shape their parameters as
+they like, so nothing is checked there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def shape_rules(node: Model[Any, Any]) -> Rules:
 
 
 def check_shapes(rules: Rules, dims: Mapping[str, int | None], shapes: Mapping[str, Shape]) -> dict[str, int]:
-    """Compare the shapes of parameters with the dimensions, those that are not None. Returns dims that shapes tell.
+    """Compare shapes of parameters with the dimensions that are known. Returns the dimensions that the shapes tell.
 
     ValueError that names the first parameter whose shape is another one.
     """

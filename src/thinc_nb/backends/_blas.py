@@ -1,11 +1,11 @@
 """Matrix products on the CPU: numpy's BLAS on one thread, and large products split over threads of our own.
 
-BLAS libraries have threads of their own, which spin while they wait for each other. Alone on the machine that is
-as fast as it gets; with one other busy process on two cores a training step of 30 ms takes 240. Nobody waits for ours
-before they have begun: the same speed when alone, and at worst that of one thread when not (measured). Results are also
-the same for any number of threads, which those of OpenBLAS's own threads are not.
+The threads of BLAS libraries spin while they wait for each other. Alone on the machine that is as fast as can be; with
+one other busy process on two cores a training step of 30 ms takes 240. Nobody waits for a thread of ours that has not
+begun: alone they are as fast, and at worst a product takes as long as on one thread (measured). Results are also the
+same for any number of threads, which is not so with the threads of OpenBLAS.
 
-The user's own products keep the threads that they had: BLAS is held to one thread only while one of ours runs.
+Products that the user computes keep their threads: BLAS is held to one thread only while one of ours runs.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from . import _memory
 MIN_OPERATIONS = 20_000_000
 """Multiplications in a part of a product (0.2 ms on the development machine)."""
 MAX_TINY = 1 << 16
-"""Multiplications for which BLAS uses one thread of itself: asking it to takes as long as they do."""
+"""Multiplications up to which BLAS uses one thread by itself: to hold it to one would take as long as they do."""
 MAX_TINY_VECTOR = 9000
 """The same for a product with a vector."""
 MAX_PARTS = 16
 PATIENCE = 30.0
 """Seconds that a fork waits for products that are under way."""
 LOOK = 0.5e-3
-"""Seconds after which it looks for them again."""
+"""Seconds between its looks for them."""
 STEP = 16
 """Rows or columns: parts end at multiples of BLAS's own blocks."""
 
@@ -55,7 +55,8 @@ def matmul(a: Any, b: Any, out: Any) -> None:
         if parts == 1 or not _libraries():
             np.matmul(a, b, out=out)
         elif inner > 2 * max(rows, columns):
-            # A gradient of weights. Parts of the sum share nothing that BLAS would have to arrange twice.
+            # The shape of a gradient of weights. Parts of the sum have no data in common that BLAS would rearrange
+            # twice.
             ranges = _ranges(inner, parts)
             partial = _memory.empty((len(ranges) - 1, rows, columns), out.dtype)
             _share(lambda part, i, j: np.matmul(a[:, i:j], b[i:j], out=partial[part - 1] if part else out), ranges)
@@ -68,8 +69,8 @@ def matmul(a: Any, b: Any, out: Any) -> None:
 
 
 def _share(multiply: Callable[[int, int, int], object], ranges: list[tuple[int, int]]) -> None:
-    """Compute each part, in as many threads as there are."""
-    # What to do about inf and NaN numpy knows for each thread by itself: here it is what the caller said.
+    """Compute all parts, in as many threads as there are."""
+    # Each thread has its own numpy settings for inf and NaN: the caller's apply to all parts.
     said: dict[str, Any] = {**np.geterr(), "call": np.geterrcall()}
 
     def work(first: int, last: int) -> None:
@@ -81,7 +82,7 @@ def _share(multiply: Callable[[int, int, int], object], ranges: list[tuple[int, 
 
 
 def _parts(operations: int) -> int:
-    """A power of two, so that two, four or eight threads get as much each."""
+    """How many parts: a power of two, so that two, four or eight threads get as much each."""
     return min(1 << max(0, (operations // MIN_OPERATIONS).bit_length() - 1), MAX_PARTS)
 
 
@@ -120,9 +121,9 @@ def _libraries() -> list[Library]:
 class _SingleThreaded:
     """Holds BLAS to one thread while any thread is inside.
 
-    An interrupt may come between any two steps, and a signal's handler multiply there. So a thread may take a lock
-    twice, and the locks are C's own: one in `Condition.__enter__`, which is Python's, leaves that locked for ever. A
-    thread that was kept from leaving leaves with its next product.
+    An interrupt may come between any two steps, and the handler of a signal may multiply there. So the locks can be
+    taken twice by one thread, and are C's own: interrupted in `Condition.__enter__`, which is Python, a lock would stay
+    taken for ever. A thread that was kept from leaving leaves with its next product.
     """
 
     def __init__(self) -> None:
@@ -140,7 +141,7 @@ class _SingleThreaded:
                 if len(self._inside) == 1:
                     self._hold()
         except BaseException:
-            # Interrupted: who does not get in does not leave either.
+            # Interrupted: a thread that did not get in does not leave either.
             self._leave(thread)
             raise
 
@@ -195,7 +196,7 @@ def _open() -> None:
 
 
 def _start_anew() -> None:
-    """In a forked child nobody is inside, whoever was in the parent."""
+    """In a forked child nobody is inside, whatever other threads did in the parent."""
     global _SINGLE
     left = _SINGLE
     _SINGLE = _SingleThreaded()

@@ -1,6 +1,6 @@
 """Operations on CuPy arrays under Thinc's names for its CUDA code: ``gelu(X)`` is ``CupyOps().gelu(X)``.
 
-Ours are compiled when they are first called, so there is no module of compiled kernels to hand out: `KERNELS` and what
+Our kernels are compiled when they are first called, so there is no compiled module to hand out: `KERNELS` and what
 `compile_mmh` returns are None, as in Thinc without a GPU.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from .cupy_ops import CupyOps
 
 REALS = ("double", "float")
-# Operation to the types of C that Thinc has a kernel for.
+# For each operation the C types that Thinc has a kernel for.
 TYPES: dict[str, tuple[str, ...]] = {
     "backprop_clipped_linear": REALS,
     "backprop_dish": REALS,
@@ -46,7 +46,7 @@ KERNELS = None
 
 
 def compile_mmh() -> None:
-    """Nothing: the hash is compiled when it is first called."""
+    """Does nothing: the hash is compiled when it is first called."""
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
@@ -58,5 +58,5 @@ def __getattr__(name: str) -> Callable[..., Any]:
 def _run(
     name: str, /, *arrays: Any, threads_per_block: int | None = None, num_blocks: int | None = None, **options: Any
 ) -> Any:
-    # How many threads run is ours to choose.
+    # We choose how many threads run.
     return getattr(CupyOps(), name)(*arrays, **options)

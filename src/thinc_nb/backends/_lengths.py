@@ -17,13 +17,13 @@ INT32, INT64 = np.dtype("int32"), np.dtype("int64")
 MOST_ROWS = 2**31 - 1
 """Rows that int32 counts."""
 MOST = 2**50
-"""Rows: more are no array's."""
+"""Rows: no array has more."""
 FEW = 16
-"""Sequences whose lengths are added up in Python, which takes half as long as arrays for a kernel and its results."""
+"""Sequences up to which Python adds up the lengths, in half the time that arrays for a kernel and its results take."""
 
 
 class LengthOps(OpsBase):
-    """What families that work on sequences share."""
+    """What the families of operations on sequences share."""
 
     def _offsets(
         self,
@@ -73,12 +73,12 @@ class LengthOps(OpsBase):
     def _few_offsets(
         self, lengths: Any, rows: int | None, shortest: int, sequences: int | None
     ) -> tuple[Any, Any] | None:
-        """As `_offsets`, of a few lengths on the CPU; None where there is something to convert, or to complain of."""
+        """`_offsets` for few lengths on the CPU; None if something has to be converted, or is wrong."""
         if lengths.dtype is not INT32 and lengths.dtype is not INT64:
             return None
         listed = lengths.tolist()
         total, least = (listed[0], listed[0]) if len(listed) == 1 else (sum(listed), min(listed))
-        # Not negative, and so none is larger than their sum.
+        # None is negative, so none is larger than their sum.
         if least < shortest or total > MOST or (rows is not None and rows != total):
             return None
         if sequences is not None and len(listed) != sequences:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .recurrent import Kept, Steps, Weights
 
 FEW = kernels.lstm_few.cpu_rows
-"""Sequences that one block has: for no more than these the weights are taken as they are."""
+"""Sequences of one block: for no more than these the weights are used as they are."""
 
 
 def forwards(ops: NumpyOps, steps: Steps, ways: list[Weights], kept: Kept) -> None:

@@ -1,9 +1,10 @@
 """Which way a matrix product goes on the CPU: a kernel of ours where that is faster, else BLAS.
 
-Ours keeps tiles of the result in registers and copies nothing. OpenBLAS first copies both sides into an order of its
-own, which pays off for matrices that are larger than the caches and costs small ones most of their time: with few rows
-ours takes a fifth to two thirds of the time, in models of the usual widths 80 to 95% (measured with vectors of 512 bits
-on Zen 4; with AVX2's a product of 4 rows takes half, one of 32 as long or longer: only very few rows are ours there).
+Our kernels keep tiles of the result in registers and copy nothing. OpenBLAS first copies both sides into an order of
+its own, which pays off for matrices larger than the caches, and takes most of the time for small ones. With few rows
+our kernels take a fifth to two thirds of its time, in models of the usual widths 80 to 95% (measured with vectors of
+512 bits on Zen 4). With AVX2 a product of 4 rows takes half, one of 32 rows as long or longer: there they only get very
+few rows.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from . import _blas
 
 VERY_FEW_ROWS = 8
 FEW_ROWS = 64
-"""Rows for which the other side is read once, wherever it lies."""
+"""Rows up to which the other side is read only once, however it lies."""
 MANY_ROWS, SHORT_SUM, MIN_WIDTH = 256, 128, 64
-"""Where a transposed right side is copied so that it lies by rows."""
+"""Limits within which a transposed right side is first copied, so that it lies by rows."""
 MAX_SHARED = 1 << 18
-"""Elements of a transposed right side that stay in the second cache."""
+"""Elements up to which a transposed right side stays in the second cache."""
 MAX_WIDTH = 800
-"""Columns of which the rows of a part of a sum stay there."""
+"""Columns up to which the rows for a part of the sum stay in the second cache."""
 
 
 def matmul(a: Any, b: Any, out: Any) -> None:

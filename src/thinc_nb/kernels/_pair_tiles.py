@@ -22,6 +22,35 @@ STRIP = 2
 HALF = 0.5
 
 
+def _multiplied(
+    emit: Emitter, strip: Any, lefts: list[Any], width: Any, parts: tuple[int, int], sums: list[Any]
+) -> list[Any]:
+    """Add the product of one part to the first half of the sums, that of the other to the second half.
+
+    A part is one of the four products of a pair: so many `width` in each left side, and so many rows of the strip.
+    """
+    builder = emit.builder
+    size, row_bytes = emit.integer(STRIP * VECTOR_BYTES), builder.mul(width, emit.integer(emit.bytes))
+    sides = []
+    for part in parts:
+        number = emit.integer(part)
+        top = emit.further(strip, size, builder.mul(width, number))
+        sides.append((top, [emit.further(line, row_bytes, number) for line in lefts]))
+
+    def added(k: Any, sums: list[Any]) -> list[Any]:
+        at = builder.mul(k, emit.integer(emit.bytes))
+        new: list[Any] = []
+        for top, lines in sides:
+            row = emit.further(top, size, k)
+            bs = [emit.load(builder.gep(row, [emit.integer(j * VECTOR_BYTES)])) for j in range(STRIP)]
+            for line in lines:
+                x = emit.load_everywhere(builder.gep(line, [at]))
+                new += [emit.fma(x, y, total) for y, total in zip(bs, sums[len(new) :], strict=False)]
+        return new
+
+    return emit.loop(emit.integer(0), width, 1, sums, added)
+
+
 def pair_tile(pairs: int, is_last: bool) -> Any:
     """``tile(out, t, strips, r, s)``: both rows of some pairs in the columns of one strip (see pairs.py).
 
@@ -36,39 +65,17 @@ def pair_tile(pairs: int, is_last: bool) -> Any:
             r, s = args[3:]
             width = builder.udiv(emit.shape(left)[1], emit.integer(4))
             outs = builder.udiv(emit.shape(target)[1], emit.integer(2))
-            row_bytes = builder.mul(width, emit.integer(emit.bytes))
-            size = emit.integer(STRIP * VECTOR_BYTES)
             strip = emit.further(emit.start(right), emit.strides(right)[0], s)
             lefts = [
                 emit.further(emit.start(left), emit.strides(left)[0], builder.add(r, emit.integer(i)))
                 for i in range(pairs)
             ]
 
-            def multiplied(parts: tuple[int, int], sums: list[Any]) -> list[Any]:
-                """Add the product of one part to the first half of the sums, that of the other to the second half."""
-                sides = []
-                for part in parts:
-                    number = emit.integer(part)
-                    top = emit.further(strip, size, builder.mul(width, number))
-                    sides.append((top, [emit.further(line, row_bytes, number) for line in lefts]))
-
-                def added(k: Any, sums: list[Any]) -> list[Any]:
-                    at = builder.mul(k, emit.integer(emit.bytes))
-                    new: list[Any] = []
-                    for top, lines in sides:
-                        row = emit.further(top, size, k)
-                        bs = [emit.load(builder.gep(row, [emit.integer(j * VECTOR_BYTES)])) for j in range(STRIP)]
-                        for line in lines:
-                            x = emit.load_everywhere(builder.gep(line, [at]))
-                            new += [emit.fma(x, y, total) for y, total in zip(bs, sums[len(new) :], strict=False)]
-                    return new
-
-                return emit.loop(emit.integer(0), width, 1, sums, added)
-
             half = pairs * STRIP
-            sums = multiplied((1, 2), [emit.zero] * (2 * half))
+            sums = _multiplied(emit, strip, lefts, width, (1, 2), [emit.zero] * (2 * half))
             both = list(zip(sums[:half], sums[half:], strict=True))
-            sums = multiplied((0, 3), [builder.fadd(*two) for two in both] + [builder.fsub(*two) for two in both])
+            sums = [builder.fadd(*two) for two in both] + [builder.fsub(*two) for two in both]
+            sums = _multiplied(emit, strip, lefts, width, (0, 3), sums)
             first = builder.mul(s, emit.integer(STRIP * emit.lanes))
             left_over = builder.sub(outs, first)
             masks = [

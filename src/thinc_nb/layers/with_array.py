@@ -21,7 +21,14 @@ def with_array(layer: Model[ArrT, ArrU, NI, NO], pad: int = 0) -> OverSeq[ArrT, 
     X, a list of arrays, Ragged, Padded, or an array → the same with other data. `pad` rows of zeros go between the
     sequences of a list, so that windows do not reach from one into the next.
     """
-    check_layers("with_array", layer)
+    return wrapped("with_array", layer, pad, forward, init)
+
+
+def wrapped(
+    name: str, layer: Model[ArrT, ArrU, NI, NO], pad: int, forward: Callable[..., Any], init: Callable[..., Any]
+) -> OverSeq[ArrT, ArrU, NI, NO]:
+    """The node of with_array, or of with_array2d, which has another `forward` and `init`."""
+    check_layers(name, layer)
     model: Any = Model(
         f"with_array({layer.name})",
         forward,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import Model
 from ..types import NI, NO, Padded, Ragged
-from ._checks import check_gradient_kind, check_layers
-from ._sequences import as_array, take_over_dims, wrapper_dims
+from ._checks import check_gradient_kind
+from ._sequences import as_array, take_over_dims
 from ._typing import AnySeq, ArrT, ArrU
-from .with_array import forward as forward_array
+from .with_array import forward as forward_array, wrapped
 
 if TYPE_CHECKING:
     from ..model import OverSeq
@@ -18,17 +18,7 @@ if TYPE_CHECKING:
 
 def with_array2d(layer: Model[ArrT, ArrU, NI, NO], pad: int = 0) -> OverSeq[ArrT, ArrU, NI, NO]:
     """`with_array` for layers that take two dimensions only: the data of Padded and Ragged is made such."""
-    check_layers("with_array2d", layer)
-    model: Any = Model(
-        f"with_array({layer.name})",
-        forward,
-        init=init,
-        layers=[layer],
-        attrs={"pad": pad},
-        dims=wrapper_dims(layer),
-    )
-    lifted: OverSeq[ArrT, ArrU, NI, NO] = model
-    return lifted
+    return wrapped("with_array2d", layer, pad, forward, init)
 
 
 def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:

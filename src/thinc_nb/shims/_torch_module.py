@@ -22,7 +22,7 @@ from ..model import Model
 from ..types import ArgsKwargs, Padded, Pairs, Ragged
 from .pytorch import PyTorchShim
 
-# While gradients of one call are taken, no other call may add to them.
+# One call takes its gradients at a time: others would add to them meanwhile.
 _backward = threading.RLock()
 
 
@@ -98,16 +98,17 @@ class ModelModule(Node):
         return _put_together(*_as_tensors(Y, inputs))
 
     def synchronise(self) -> None:
-        """Share memory again, if one side has put other memory in place of a parameter: loaded, or moved to a dtype.
+        """Share memory again where one side has replaced a parameter: loaded it, or moved it to another dtype.
 
-        Happens by itself before the module runs, and before its state is saved or loaded. If both sides have, the
-        model's counts. ValueError if the module's parameters have gone to a device where the model is not.
+        This happens by itself before the module runs, and before its state is saved or loaded. If both sides have a new
+        parameter, the model's counts. ValueError if the parameters of the module have gone to a device where the model
+        is not.
         """
         for link in self._links:
             link.synchronise()
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As of every module."""
+        """As for every module."""
         self.synchronise()
         return super().state_dict(*args, **kwargs)
 
@@ -117,7 +118,7 @@ class ModelModule(Node):
 
     @contextmanager
     def _own_gradients(self) -> Iterator[list[Parameter]]:
-        """The model's parameters, whose gradients are inside the block those of what runs there only."""
+        """The model's parameters. Inside the block their gradients are only those of what runs there."""
         parameters = [link.node._params[link.name] for link in self._links]
         with _backward:
             before = [(parameter.grad, parameter.state) for parameter in parameters]
@@ -133,7 +134,7 @@ class ModelModule(Node):
 
 
 class _Link:
-    """A parameter of the model and that of the module, which share memory."""
+    """A parameter of the model and the parameter of the module that shares its memory."""
 
     def __init__(self, node: Model[Any, Any], name: str, module: Node) -> None:
         self.node = node
@@ -146,7 +147,7 @@ class _Link:
 
     @property
     def parameter(self) -> Any:
-        """The module's; torch makes a new one when it goes to another device."""
+        """The module's parameter. torch makes a new one when the module goes to another device."""
         return self.module._parameters[self.name]
 
     def synchronise(self) -> None:
@@ -180,13 +181,13 @@ class _Call:
 
 
 class _Run(torch.autograd.Function):
-    """Takes the call, the tensors in X, and the parameters; gives the tensors in Y."""
+    """The autograd function: takes a call, the tensors in X, and the parameters; gives the tensors in Y."""
 
     @staticmethod
     def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
         call, *tensors = args
         ctx.call = call
-        # With these saved, torch finds out if somebody changes one before the backward pass, or runs it twice.
+        # Saved so that torch notices if somebody changes one before the backward pass, or runs it twice.
         ctx.save_for_backward(*tensors)
         X = _put_together(call.form, [torch2xp(tensor) for tensor in tensors[: call.inputs]])
         Y, call.backprop = call.module.model(X, call.module.training)
@@ -205,12 +206,12 @@ class _Run(torch.autograd.Function):
         tensors = ctx.saved_tensors
         if module.ends_in_softmax:
             tensors, outputs = tensors[: -len(grad_outputs)], tensors[-len(grad_outputs) :]
-            # Softmax takes the gradient of the scores: that of the probabilities is converted.
+            # Softmax expects the gradient of its scores: torch has that of the probabilities, which is converted.
             grad_outputs = tuple(
                 Y * (dY - (dY * Y).sum(-1, keepdim=True)) if Y.is_floating_point() else dY
                 for Y, dY in zip(outputs, grad_outputs, strict=True)
             )
-        # Lengths and the like are in the gradient what they are in the output.
+        # Parts without a gradient, such as lengths, are the same in the gradient as in the output.
         leaves = [torch2xp(call.fixed.get(i, gradient).contiguous()) for i, gradient in enumerate(grad_outputs)]
         dY = _put_together(call.output_form, leaves)
         with module._own_gradients() as parameters:
@@ -222,7 +223,7 @@ class _Run(torch.autograd.Function):
             }
         gradients: list[Any] = [None] * call.inputs
         _find_gradients(call.form, dX, gradients)
-        # The modules of shims are not among them: these have added to their gradients themselves.
+        # Without those of shims, whose modules have added to their gradients themselves.
         gradients.extend(taken.get(id(parameter)) for parameter in module.parameters())
         return None, *(
             _as_tensor(gradient).to(tensor.dtype) if needed and gradient is not None else None
@@ -239,7 +240,7 @@ def _as_tensor(array: Any) -> Any:
 def _as_tensors(Y: Any, inputs: Sequence[Any]) -> tuple[Any, list[Any]]:
     """The form of an output, and its arrays as tensors.
 
-    Arrays that a layer has passed through are copied: autograd would not know that one tensor is part of another.
+    An array that a layer has passed through is copied: autograd would not know that it is a part of another tensor.
     """
     arrays: list[Any] = []
     form = _take_apart(Y, is_xp_array, arrays)
@@ -253,7 +254,7 @@ def _may_share_memory(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(get_array_module(a).may_share_memory(a, b))
 
 
-# Nested data: taken apart into leaves and a form, in which numbers stand for the leaves.
+# Nested data is taken apart into its leaves and a form, in which the number of each leaf stands in its place.
 
 
 class _Place(int):
@@ -261,7 +262,7 @@ class _Place(int):
 
 
 class _Container:
-    """One of our containers, as the arguments that make it."""
+    """A container of ours in a form: its type, and the parts to make it from."""
 
     def __init__(self, cls: Any, parts: tuple[Any, ...]) -> None:
         self.cls = cls
@@ -269,7 +270,7 @@ class _Container:
 
 
 def _parts(value: Any) -> tuple[Any, ...]:
-    """The arguments that make one of our containers; none for anything else."""
+    """The arguments that one of our containers can be made from; none for other values."""
     if isinstance(value, Ragged):
         return value.dataXd, value.lengths
     if isinstance(value, Padded):
@@ -311,7 +312,7 @@ def _sequence_like(value: Any, items: list[Any]) -> Any:
 
 
 def _find_gradients(form: Any, dX: Any, gradients: list[Any]) -> None:
-    """Put each array of dX at the number of the leaf whose gradient it is."""
+    """Put each array of dX in the place of the leaf whose gradient it is."""
     if isinstance(form, _Place):
         gradients[form] = dX if is_xp_array(dX) else None
     elif isinstance(form, _Container):

@@ -119,14 +119,14 @@ class JaxShim(Shim):
         return {tree.keystr(path): leaf for path, leaf in tree.tree_flatten_with_path(self.params)[0]}
 
     def _replaced(self, values: Mapping[str, Any]) -> Any:
-        """The parameters with others in place of those named; each on the device and in the dtype that it had."""
+        """The parameters, some of them replaced by name; each stays on its device and in its dtype."""
         jax = import_jax()
 
         def replace(path: Any, leaf: Any) -> Any:
             value = values.get(jax.tree_util.keystr(path))
             if value is None:
                 return leaf
-            # JAX may keep the memory of what it is given, and optimizers change theirs: a copy.
+            # Copied: JAX may keep the memory that it is given, and optimizers write to theirs.
             return jax.device_put(jax.numpy.array(value, dtype=leaf.dtype, copy=True), leaf.sharding)
 
         return jax.tree_util.tree_map_with_path(replace, self.params)

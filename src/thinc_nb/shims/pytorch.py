@@ -31,7 +31,7 @@ __all__ = ["PyTorchShim", "default_deserialize_torch_model", "default_serialize_
 Serializer: TypeAlias = Callable[[Any], bytes]
 Deserializer: TypeAlias = Callable[[Any, bytes, Any], Any]
 
-# One for all shims, and held for an instant: a lock of its own would keep a shim from being copied or pickled.
+# One lock for all shims, held only briefly: a lock of its own would keep a shim from being copied or pickled.
 _modes = threading.Lock()
 
 
@@ -100,9 +100,9 @@ class PyTorchShim(Shim):
         return self.predict(inputs), _no_backprop
 
     def predict(self, inputs: ArgsKwargs) -> Any:
-        """The module's outputs in evaluation mode, without gradients. Its mode is afterwards what it was.
+        """The module's outputs in evaluation mode, without gradients. Afterwards its mode is restored.
 
-        Threads may predict at the same time, but not while one trains: the mode is the module's.
+        Threads may predict at the same time, but not while one trains: they share the mode of the module.
         """
         module = self._module()
         with self._evaluating(module), compat.torch.no_grad(), self._autocast():
@@ -140,7 +140,7 @@ class PyTorchShim(Shim):
         module = self._module()
         if not module.training:
             module.train()
-        # Nobody's surrounding no_grad, as in the backward pass of `as_torch_module`, must cut the graph.
+        # A surrounding no_grad, as in the backward pass of `as_torch_module`, must not cut the graph.
         with compat.torch.enable_grad(), self._autocast():
             outputs = module(*inputs.args, **inputs.kwargs)
 
@@ -164,7 +164,7 @@ class PyTorchShim(Shim):
         return compat.torch.autocast(device_type=self.device.type, enabled=self._mixed_precision)
 
     def _own_gradients(self, given: Any) -> None:
-        """Give parameters gradients of their own where torch made them views of the gradients that were passed in."""
+        """Copy gradients that torch made views of the gradients passed in, so that each parameter has its own."""
         storages = {_address(tensor) for tensor in iterate_recursive(is_torch_array, given)}
         for parameter in self._module().parameters():
             if parameter.grad is not None and not parameter.grad.is_sparse and _address(parameter.grad) in storages:
@@ -277,11 +277,11 @@ class PyTorchShim(Shim):
         return self
 
     def training_state(self) -> dict[str, Any] | None:
-        """What the gradient scaler has found out, if there is one at work."""
+        """The state of the gradient scaler, if there is one that is enabled."""
         return self._grad_scaler.state_dict() if self._grad_scaler.enabled else None
 
     def plan_training_state(self, state: Mapping[str, Any]) -> Callable[[], None]:
-        """Check it, and return the function that has the gradient scaler go on from it. SerializationError."""
+        """Check such a state, and return the function that sets it. SerializationError if it does not fit."""
         copy.copy(self._grad_scaler).load_state_dict(state)
         return lambda: self._grad_scaler.load_state_dict(state)
 
@@ -319,7 +319,7 @@ def default_deserialize_torch_model(model: Any, state_bytes: bytes, device: torc
         raise SerializationError("there is no module to load the weights into")
     state = _load_weights(state_bytes, device)
     fits = _fits(model.state_dict(), state)
-    # Hooks of a module may rename what an older version of it wrote, so one that does not fit is still tried.
+    # Hooks of the module may rename what an older version of it wrote, so even a state that does not fit is tried.
     with _restored_after_error(None if fits else model):
         try:
             model.load_state_dict(state)
@@ -342,7 +342,7 @@ def _load_weights(data: bytes, device: Any) -> dict[str, Any]:
 def check_archive(data: bytes) -> None:
     """Check that torch's archive, a zip file, unpacks to no more than its own size. SerializationError if not.
 
-    torch writes without compression, so what is compressed here was made to exhaust the memory.
+    torch writes without compression: a compressed archive is an attempt to exhaust the memory.
     """
     import zipfile
 
@@ -358,7 +358,7 @@ def check_archive(data: bytes) -> None:
 
 
 def _fits(own: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
-    """Whether nothing can go wrong when this state is copied into one's own."""
+    """Whether the state can be copied into the own one without an error."""
     return own.keys() == state.keys() and all(_alike(own[name], state[name]) for name in own)
 
 
@@ -383,7 +383,7 @@ def _kept(value: Any) -> Any:
 
 
 def _updatable(tensor: Any) -> Any:
-    """The tensor as optimizers take it, contiguous and in float32 or float64: itself if it is so already."""
+    """The tensor as optimizers take it: contiguous, float32 or float64. The same one if it is that already."""
     torch = compat.torch
     detached = tensor.detach()
     if detached.dtype not in (torch.float32, torch.float64):
