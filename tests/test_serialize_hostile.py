@@ -205,7 +205,7 @@ def test_older_ways_of_writing_arrays_are_read(value: Any) -> None:
         (["nodes"], ..., "no 'nodes'"),
         (["nodes"], {}, "'nodes' should be a list, not dict"),
         (["nodes", 1], ..., "mismatched structure: 'root' has 2 nodes, the data has 1 entries in 'nodes'"),
-        (["attrs"], ..., "'attrs' should be a list"),
+        (["attrs"], ..., "there is no 'attrs' in the data"),
         (["params", 1], ..., "1 entries in 'params'"),
         (["shims", 1], ..., "1 entries in 'shims'"),
         (["nodes", 1], 5, "'root' -> layers[0] 'child': entry in 'nodes' should be a dict, not int"),

@@ -7,6 +7,7 @@ __all__ = [
     "ForwardError",
     "InputError",
     "InputIndexError",
+    "InputKindError",
     "LengthsError",
     "ModelCheckError",
     "ModelError",
@@ -53,6 +54,13 @@ class InputIndexError(InputError, IndexError):
     """What a layer was given has no such row, column or item, or names one that the layer does not have."""
 
 
+class InputKindError(InputError, AttributeError, IndexError, AssertionError):
+    """What a layer was given is nothing that it works on: a list where it takes a Ragged, text where it takes an array.
+
+    Thinc raises AttributeError for most of these, for some IndexError or AssertionError; this is all of them.
+    """
+
+
 class ContractError(InputError):
     """With contracts on: a value at the boundary of a layer is not what the layer promises to take or give."""
 
@@ -77,7 +85,7 @@ class SerializationTypeError(SerializationError, TypeError):
 
 
 class StructureError(SerializationError, KeyError, IndexError):
-    """What is to be loaded has dimensions, or shims, that the model does not have.
+    """What is to be loaded has dimensions, or shims, that the model does not have, or lacks a part.
 
-    Thinc raises KeyError for the former and IndexError for the latter; this is both.
+    Thinc raises KeyError for dimensions and parts and IndexError for shims; this is both.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import TypeVar
 
 from ._described import described
-from .errors import InputError
+from .errors import InputKindError
 from .types import Floats2d, FloatsXd, Ints1d, get_array_module, is_xp_array
 from .util import to_categorical
 
@@ -140,14 +140,14 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
         if not is_xp_array(truths):
             truths, names = self._numbers(_listed(truths))
         classes: Any = xp.asarray(truths)
-        if classes.ndim != 1:
+        if classes.ndim != 1 or (guesses.ndim == 1 and names is None):  # the latter: one row of guesses, one of truths
             if self.label_smoothing:
                 raise ValueError(
                     "Label smoothing is only applied, when truths have type List[str], List[int] or Ints1d, "
                     "but it seems like Floats2d was provided."
                 )
             target = classes.astype(guesses.dtype, copy=False)
-            known = classes.argmax(axis=-1) if classes.size else classes.reshape(-1)
+            known = classes.argmax(axis=-1) if classes.ndim != 1 and classes.size else classes.reshape(-1)
         else:
             target = to_categorical(classes, n_classes, label_smoothing=self.label_smoothing).astype(
                 guesses.dtype, copy=False
@@ -170,7 +170,7 @@ class CategoricalCrossentropy(Loss[Floats2d, Truths, Floats2d, float]):
             return np.asarray(truths, dtype="int64"), None
         if not all(truth is None or isinstance(truth, str) for truth in truths):
             kinds = sorted({type(truth).__name__ for truth in truths})
-            raise InputError(
+            raise InputKindError(
                 f"CategoricalCrossentropy: truths must be all integers or all names, got {', '.join(kinds)}"
             )
         if not self._name_to_i:
@@ -369,7 +369,7 @@ def _sum_of_squares(grad: FloatsXd) -> float:
 
 def _check_array(what: str, name: str, given: object) -> None:
     if not is_xp_array(given):
-        raise InputError(f"Cannot calculate {what}: {name} must be an array, got {described(given)}")
+        raise InputKindError(f"Cannot calculate {what}: {name} must be an array, got {described(given)}")
 
 
 def _as_floats(guesses: Floats2d) -> Floats2d:
@@ -380,7 +380,7 @@ def _as_floats(guesses: Floats2d) -> Floats2d:
 def _listed(truths: Any) -> list[Any]:
     """The truths one by one. A set has no order, a dictionary is no list of its keys."""
     if isinstance(truths, (AbstractSet, Mapping)) or not isinstance(truths, Iterable):
-        raise InputError(
+        raise InputKindError(
             "CategoricalCrossentropy: truths must be an array or list of classes, one for each guess, "
             f"got {described(truths)}"
         )

@@ -11,6 +11,7 @@ from ._arena_update import Layouts, Rates, bias_correction, known_layout, update
 from ._arrays import is_xp_array
 from ._described import described
 from ._pydantic import AcceptsInstances
+from .errors import InputError
 from .schedules import Schedule, _constant, as_schedule
 from .types import ArrayXd, FloatsXd, Generator, get_array_module, to_cpu
 
@@ -242,11 +243,11 @@ class Optimizer(AcceptsInstances):
 
         `key` says which parameter it is: (model id, name). `lr_scale` multiplies the learning rate, except in the step
         of RAdam, as in Thinc. ValueError if the shapes differ, or differ from those seen for this key before, or the
-        arrays are not of floats, TypeError for what is no array; nothing is changed then.
+        arrays are not of floats, InputError for what is no array; nothing is changed then.
         """
         for what, given in (("weights", weights), ("gradient", gradient)):
             if not is_xp_array(given):
-                raise TypeError(f"Optimizer: the {what} of parameter {key} must be an array, got {described(given)}")
+                raise InputError(f"Optimizer: the {what} of parameter {key} must be an array, got {described(given)}")
         if gradient.size > 0:
             _check_arrays(key, weights, gradient, self.mom1.get(key), (self.averages or {}).get(key))
             self._update(key, weights, gradient, lr_scale)

@@ -215,7 +215,7 @@ class Padded(AcceptsInstances):  # noqa: PLW1641  # mutable, so not hashable
         return Padded(self.data.copy(), self.size_at_t.copy(), self.lengths.copy(), self.indices.copy())
 
     def __len__(self) -> int:
-        return self.lengths.shape[0]
+        return len(self.lengths)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Padded):
@@ -287,7 +287,7 @@ class Ragged(AcceptsInstances):  # noqa: PLW1641  # mutable, so not hashable
         return self.data.reshape((self.data.shape[0], *self.data_shape[1:]))
 
     def __len__(self) -> int:
-        return self.lengths.shape[0]
+        return len(self.lengths)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ragged):
@@ -366,11 +366,16 @@ class ArgsKwargs(AcceptsInstances):
     kwargs: dict[str, Any]
 
     @classmethod
-    def from_items(cls, items: Sequence[tuple[int | str, Any]]) -> ArgsKwargs:
+    def from_items(cls, items: Iterable[tuple[int | str, Any]]) -> ArgsKwargs:
         """Make it from the pairs that `items()` gives: integer keys are positional, in the order in which they come."""
-        args = tuple(value for key, value in items if isinstance(key, int))
-        kwargs = {key: value for key, value in items if not isinstance(key, int)}
-        return cls(args, kwargs)
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for key, value in items:  # Once: it may be an iterator.
+            if isinstance(key, int):
+                args.append(value)
+            else:
+                kwargs[key] = value
+        return cls(tuple(args), kwargs)
 
     def keys(self) -> Iterator[int | str]:
         """The positions of the positional arguments, then the names of the others."""

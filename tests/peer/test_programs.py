@@ -22,8 +22,8 @@ from twins import oracle, ours, plain
 REFUSED = {
     "Dropout(1.5)": "ValueError",
     "Dropout(2).attrs": "ValueError",
-    'Linear("x")': "TypeError",
-    "Linear(2.5)": "TypeError",
+    'Linear("x")': "InputError",
+    "Linear(2.5)": "InputError",
     "Linear(-1)": "ValueError",
     "Ragged(1,2)": "TypeError",
     "m=expand_window(-1)": "ValueError",

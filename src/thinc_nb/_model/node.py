@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._arrays import is_xp_array
-from ..errors import UnsetError
+from ..errors import InputError, UnsetError
 from .parameters import WRITTEN, Parameter
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class NodeData:
     def set_dim(self, name: str, value: int, *, force: bool = False) -> None:
         """Set a dimension that is declared. UnsetError if it is not; ValueError if it has another value already.
 
-        force: change it nevertheless, as long as no parameter has been allocated.
+        InputError (a TypeError and a ValueError) for what is no integer. force: change it nevertheless, as long as no
+        parameter has been allocated.
         """
         if name not in self._dims:
             raise UnsetError(
@@ -86,7 +87,7 @@ class NodeData:
 
     def _check_dim(self, name: str, value: object) -> None:
         if value is not None and not isinstance(value, (int, np.integer)):
-            raise TypeError(
+            raise InputError(
                 f"dimension {name!r} of model {self.name!r} must be an integer, got {type(value).__name__} {value!r}"
             )
         if value is not None and value < 0:
@@ -281,10 +282,10 @@ class NodeData:
     def set_ref(self, name: str, value: Model[Any, Any] | None) -> None:
         """Refer to a node of this tree by a name, or with None only declare the name.
 
-        ValueError for a node that is not in the tree, TypeError for what is no node.
+        ValueError for a node that is not in the tree, InputError (a TypeError and a ValueError) for what is no node.
         """
         if value is not None and not isinstance(value, NodeData):
-            raise TypeError(f"reference {name!r} of model {self.name!r} must be a Model, got {type(value).__name__}")
+            raise InputError(f"reference {name!r} of model {self.name!r} must be a Model, got {type(value).__name__}")
         if value is not None and not any(node is value for node in self.walk()):
             raise ValueError(
                 f"Cannot add reference to node not in tree: {name!r} of model {self.name!r} should refer to "

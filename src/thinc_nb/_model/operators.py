@@ -30,6 +30,8 @@ class HasName(Protocol):
 @contextmanager
 def define_operators(operators: Mapping[str, Callable[..., Any] | HasName]) -> Iterator[None]:
     """Bind `operators`, and no others, inside the block. TypeError for what cannot be called."""
+    if not isinstance(operators, Mapping):
+        raise TypeError(f"operators must be a dictionary, such as {{'>>': chain}}, got {operators!r}")
     functions: Mapping[str, Any] = operators
     for symbol, function in functions.items():
         if not callable(function):

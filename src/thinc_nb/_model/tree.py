@@ -249,7 +249,7 @@ def remove_node(root: Node, node: Node) -> None:
 def replace_node(root: Node, old: Node, new: Node) -> bool:
     """Put `new` where `old` is: in lists of layers and in references. Whether `old` was in the tree."""
     if not isinstance(new, NodeData):
-        raise TypeError(f"replace_node of model {root.name!r}: the new node must be a Model, got {described(new)}")
+        raise InputError(f"replace_node of model {root.name!r}: the new node must be a Model, got {described(new)}")
     nodes = list(walk(root, "bfs"))
     for node in nodes:
         if node is old:

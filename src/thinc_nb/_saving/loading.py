@@ -205,7 +205,9 @@ def entries_of(model: Node, msg: object) -> list[Entry]:
         )
     nodes = list(model.walk())
     for key in _PARTS:
-        part = msg.get(key)
+        if key not in msg:
+            raise StructureError(f"cannot load {model.name!r}: there is no {key!r} in the data")
+        part = msg[key]
         if not isinstance(part, Sequence) or isinstance(part, (str, bytes)):
             raise SerializationError(f"cannot load {model.name!r}: {key!r} should be a list, not {type(part).__name__}")
         if len(part) != len(nodes):

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import compat
 from .._environment import number
@@ -37,6 +37,7 @@ __all__ = [
     "get_current_ops",
     "get_num_threads",
     "get_ops",
+    "has_cupy",
     "set_current_ops",
     "set_gpu_allocator",
     "set_num_threads",
@@ -44,6 +45,17 @@ __all__ = [
     "use_pytorch_for_gpu_memory",
     "use_tensorflow_for_gpu_memory",
 ]
+
+if TYPE_CHECKING:
+    has_cupy: bool
+else:
+
+    def __getattr__(name):
+        # Whether CuPy works is known only after an import of it.
+        if name == "has_cupy":
+            return compat.has_cupy
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 if number("THINC_NB_NUM_THREADS") is not None:
     set_num_threads(get_num_threads())  # BLAS does not know the variable.

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._arrays import is_cupy_array, is_xp_array
 from .._described import described
-from ..errors import InputError
+from ..errors import InputError, InputKindError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
 
@@ -119,9 +119,9 @@ def as_numbers(model: Model[Any, Any], X: Any) -> Any:
     raise wrong_type(model, "an array", X)
 
 
-def wrong_type(model: Model[Any, Any], expected: str, X: object) -> InputError:
+def wrong_type(model: Model[Any, Any], expected: str, X: object) -> InputKindError:
     """The error for input of a type that a layer does not take."""
-    return InputError(f"layer {model.name!r} takes {expected}, got {described(X)}{_advice(expected, X)}")
+    return InputKindError(f"layer {model.name!r} takes {expected}, got {described(X)}{_advice(expected, X)}")
 
 
 def check_layers(combinator: str, *layers: object) -> None:
