@@ -201,6 +201,29 @@ def test_logloss_is_its_formula(dtype):
     np.testing.assert_allclose(out, -(t * np.log(p + 1e-8) + (1 - t) * np.log(1 - p + 1e-8)), rtol=limit, atol=limit)
 
 
+@both
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_logloss_around_zero_and_one_is_its_formula(dtype):
+    def around(x: float) -> list[np.floating]:
+        steps = [np.dtype(dtype).type(x)]
+        for _ in range(40):
+            steps = [np.nextafter(steps[0], -INF), *steps, np.nextafter(steps[-1], INF)]
+        return steps
+
+    offset = np.dtype(dtype).type(1e-8)
+    p = np.array([*around(0), *around(1), *around(-1e-8), *around(1 + 1e-8), 5e-8, -5e-8, INF, -INF, NAN], dtype)
+    a, b = p + offset, 1 - p + offset
+    assert a.dtype == dtype
+    assert (a == 0).any()
+    for target in (0, 0.25, 1, -1, NAN):
+        t = np.full_like(p, target)
+        out = np.empty_like(p)
+        kernels.logloss(out, t, p)
+        exact = -(target * np.log(a.astype("d")) + (1 - target) * np.log(b.astype("d")))
+        limit = 2e-6 if dtype == "float32" else 1e-14
+        np.testing.assert_allclose(out, exact, rtol=limit, atol=limit)
+
+
 @pytest.mark.parametrize("name", ["backprop_gelu", "backprop_mish", "backprop_swish", "sechsq", "logloss"])
 def test_float32_kernels_vectorise(name, monkeypatch):
     # Not from disk, where there is no LLVM code to look at.

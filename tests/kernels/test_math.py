@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from thinc_nb.kernels import KERNELS, elementwise, rowwise
-from thinc_nb.kernels._words import Reals1d, Reals2d, erf, exp, lane, lanes, log, tanh
+from thinc_nb.kernels._words import Reals1d, Reals2d, erf, exp, lane, lanes, log, log_of_normal, tanh
 
 
 @elementwise
@@ -19,6 +19,11 @@ def exp_of_items(i: int, out: Reals1d, x: Reals1d) -> None:
 @elementwise
 def log_of_items(i: int, out: Reals1d, x: Reals1d) -> None:
     out[i] = log(x[i])
+
+
+@elementwise
+def log_of_normal_items(i: int, out: Reals1d, x: Reals1d) -> None:
+    out[i] = log_of_normal(x[i])
 
 
 @elementwise
@@ -45,6 +50,12 @@ def log_of_rows(r: int, out: Reals2d, x: Reals2d) -> None:
 
 
 @rowwise
+def log_of_normal_rows(r: int, out: Reals2d, x: Reals2d) -> None:
+    for j in range(lane(), x.shape[1], lanes()):
+        out[r, j] = log_of_normal(x[r, j])
+
+
+@rowwise
 def tanh_of_rows(r: int, out: Reals2d, x: Reals2d) -> None:
     for j in range(lane(), x.shape[1], lanes()):
         out[r, j] = tanh(x[r, j])
@@ -58,7 +69,8 @@ def erf_of_rows(r: int, out: Reals2d, x: Reals2d) -> None:
 
 ITEMS = {"exp": exp_of_items, "log": log_of_items, "tanh": tanh_of_items, "erf": erf_of_items}
 ROWS = {"exp": exp_of_rows, "log": log_of_rows, "tanh": tanh_of_rows, "erf": erf_of_rows}
-for kernel in (*ITEMS.values(), *ROWS.values()):
+ITEMS_OF_NORMAL, ROWS_OF_NORMAL = {"log": log_of_normal_items}, {"log": log_of_normal_rows}
+for kernel in (*ITEMS.values(), *ROWS.values(), log_of_normal_items, log_of_normal_rows):
     del KERNELS[kernel.name]  # The registry stays the package's own.
 
 
@@ -74,16 +86,16 @@ words = pytest.mark.parametrize("word", list(TRUTH))
 over = pytest.mark.parametrize("over", ["items", "rows", "short rows"])
 
 
-def evaluate(word: str, over: str, x: np.ndarray) -> np.ndarray:
+def evaluate(word: str, over: str, x: np.ndarray, *, normal: bool = False) -> np.ndarray:
     if over == "items":
         out = np.empty_like(x)
-        ITEMS[word](out, x)
+        (ITEMS_OF_NORMAL if normal else ITEMS)[word](out, x)
         return out
     # Elements that do not fill a vector run through code of their own, with sums in another order: hence rows of 3.
     width = len(x) if over == "rows" else 3
     padded = np.concatenate([x, np.ones(-len(x) % width, x.dtype)]).reshape(-1, width)
     rows = np.empty_like(padded)
-    ROWS[word](rows, padded)
+    (ROWS_OF_NORMAL if normal else ROWS)[word](rows, padded)
     return rows.reshape(-1)[: len(x)]
 
 
@@ -183,6 +195,25 @@ def test_tanh_of_tiny_numbers_is_the_number(over):
 def test_log_of_subnormal_numbers_is_as_good_as_of_others(over):
     x = np.arange(1, 2**23, 997, dtype=np.uint32).view(np.float32)
     assert ulps(evaluate("log", over, x), truth("log", x)).max() <= 2
+
+
+@over
+def test_log_of_normal_is_log_wherever_numbers_are_positive_and_normal(over):
+    x = dense()
+    x = np.concatenate([x[(x >= SMALLEST_NORMAL) & (x < np.inf)], [SMALLEST_NORMAL, np.finfo("f4").max]], dtype="f4")
+    y = evaluate("log", over, x, normal=True)
+    assert ulps(y, truth("log", x)).max() <= (1 if over == "items" else 2)
+    np.testing.assert_array_equal(evaluate("log", over, x), y)
+
+
+@pytest.mark.slow
+@over
+@pytest.mark.parametrize("exponent", [1, 100, 124, 125, 126, 127, 128, 129, 200, 254])
+def test_error_of_log_is_within_its_bound_for_every_fraction(over, exponent):
+    x = (np.arange(2**23, dtype=np.uint32) | np.uint32(exponent << 23)).view("f4")
+    y, expected = evaluate("log", over, x), truth("log", x)
+    np.testing.assert_array_equal(y[expected == 0], 0)
+    assert ulps(y, np.where(expected == 0, 1, expected))[expected != 0].max() <= (1 if over == "items" else 2)
 
 
 @words

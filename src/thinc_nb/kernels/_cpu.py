@@ -294,7 +294,13 @@ COMMON: dict[str, Callable[..., Any]] = {
 
 # --- float32: polynomials that vectorise ----------------------------------------------------------------------------
 
-POLYNOMIALS = {"exp": _math.exp_f32, "log": _math.log_f32, "tanh": _math.tanh_f32, "erf": _math.erf_f32}
+POLYNOMIALS = {
+    "exp": _math.exp_f32,
+    "log": _math.log_f32,
+    "log_of_normal": _math.log_of_normal_f32,
+    "tanh": _math.tanh_f32,
+    "erf": _math.erf_f32,
+}
 
 # --- float64: accuracy before speed, so the C library's functions ---------------------------------------------------
 
@@ -315,4 +321,10 @@ def _erf_f64(x: Real) -> Real:
     return math.erf(x)
 
 
-LIBRARY: dict[str, Callable[..., Any]] = {"exp": _exp_f64, "log": _log_f64, "tanh": _tanh_f64, "erf": _erf_f64}
+LIBRARY: dict[str, Callable[..., Any]] = {
+    "exp": _exp_f64,
+    "log": _log_f64,
+    "log_of_normal": _log_f64,
+    "tanh": _tanh_f64,
+    "erf": _erf_f64,
+}

@@ -316,6 +316,7 @@ BOUND: dict[str, Callable[..., Any]] = {
 COMMON: dict[str, Callable[..., Any]] = {
     "exp": _exp,
     "log": _log,
+    "log_of_normal": _log,
     "tanh": _tanh,
     "erf": _erf,
     "sqrt": _sqrt,
@@ -368,6 +369,7 @@ if SIMULATED:
     COMMON.update(
         exp=_silently(np.exp),
         log=_silently(np.log),
+        log_of_normal=_silently(np.log),
         tanh=_silently(np.tanh),
         erf=_silently(_erf_of),
         sqrt=_silently(np.sqrt),

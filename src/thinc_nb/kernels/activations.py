@@ -7,7 +7,7 @@ written as a comparison that is false for NaN, so that both devices keep it (CUD
 from __future__ import annotations
 
 from ._compile import elementwise
-from ._words import Real, Reals1d, erf as erf_of, exp, inline, log, sqrt
+from ._words import Real, Reals1d, erf as erf_of, exp, inline, log_of_normal, sqrt
 
 ZERO, HALF, ONE, TWO, FOUR = 0.0, 0.5, 1.0, 2.0, 4.0
 
@@ -198,15 +198,23 @@ def dtanh(i: int, out: Reals1d, y: Reals1d) -> None:
 
 @elementwise
 def sechsq(i: int, out: Reals1d, x: Reals1d) -> None:
-    e = exp(-TWO * abs(x[i]))
-    s = ONE / (ONE + e)
-    out[i] = FOUR * e * (s * s)
+    a = abs(x[i])
+    e = exp(-(a + a))
+    half = HALF + HALF * e
+    out[i] = e / (half * half)
 
 
 LOG_OFFSET = 1e-8
+INFINITY = float("inf")
+NAN = float("nan")
 
 
 @elementwise
 def logloss(i: int, out: Reals1d, target: Reals1d, p: Reals1d) -> None:
     t = target[i]
-    out[i] = -(t * log(p[i] + LOG_OFFSET) + (ONE - t) * log(ONE - p[i] + LOG_OFFSET))
+    # Neither is ever subnormal, whatever p is: it is 0, or no less than a last bit of the offset. Nor is b ever 0.
+    a, b = p[i] + LOG_OFFSET, ONE - p[i] + LOG_OFFSET
+    loss = (t - ONE) * log_of_normal(b) - t * log_of_normal(a)
+    loss = loss if b > ZERO else NAN
+    # What formula and IEEE arithmetic give for a = 0.
+    out[i] = loss if a > ZERO else (t * INFINITY if a == ZERO else NAN)
