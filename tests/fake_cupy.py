@@ -35,7 +35,7 @@ METHODS = frozenset(
 )
 FUNCTIONS = frozenset(
     """
-    abs all any arange argmax argmin array_equal ascontiguousarray bincount broadcast_to clip concatenate
+    abs all any arange argmax argmin array_equal ascontiguousarray bincount broadcast_to clip concatenate divide
     cos cumsum diff dot einsum empty empty_like exp expand_dims eye flatnonzero full full_like hstack
     isfinite isnan log matmul maximum may_share_memory mean minimum moveaxis nonzero ones ones_like outer
     prod repeat reshape searchsorted sign sin split sqrt square squeeze stack sum swapaxes tanh tensordot

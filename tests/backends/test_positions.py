@@ -57,6 +57,22 @@ def test_the_result_may_be_written_elsewhere():
     np.testing.assert_allclose(exact[2], [np.sin(2), np.cos(2), np.sin(2e-4), np.cos(2e-4)], rtol=1e-15)
 
 
+@pytest.mark.parametrize("D", [1, 2, 5, 96])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_sines_and_cosines_are_those_of_float64(D, dtype):
+    N = 3000
+    table = ops.position_encode(N, D, 100, np.ones((N, D), dtype))
+    pair = np.arange(D // 2 or 1)
+    wavelengths = (1e2 ** (4 * pair / D).astype(dtype).astype("d")).astype(dtype)
+    angles = (np.arange(N, dtype=dtype)[:, None] / wavelengths).astype("d")
+    both = np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(N, -1)
+    expected = np.concatenate([both, both[:, -2:-1]], axis=1)[:, :D] if D > 1 else both[:, :1]
+    if dtype == "float64":
+        np.testing.assert_allclose(table, expected, rtol=4e-16, atol=1e-18)
+    else:
+        np.testing.assert_array_equal(table, expected.astype(dtype))
+
+
 @pytest.mark.parametrize(("N", "D", "period"), [(-1, 4, 100), (3, -1, 100), (3, 4, 0)])
 def test_sizes_that_make_no_sense_are_refused(N, D, period):
     with pytest.raises(ValueError, match=r"position_encode: (N|D|period) must be at least"):

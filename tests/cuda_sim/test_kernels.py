@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numba import cuda
 
-from thinc_nb.kernels import Kernel, dropout, embed, hashing, maxout, normalise, optimise, softmax, window
+from thinc_nb.kernels import Kernel, dropout, embed, hashing, maxout, normalise, optimise, positions, softmax, window
 
 RNG = np.random.default_rng(0)
 TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
@@ -163,6 +163,11 @@ def test_hashes_have_the_same_bits():
     agree(hashing.hash_ids, ids, np.zeros(12, "uint64"), 2**32 - 1, written=(1,))
     agree(hashing.hash_rows, np.zeros((6, 4), "i"), ids, 3, 1000)
     agree(hashing.ngrams, np.zeros(4, "uint64"), ids, 3)
+
+
+@pytest.mark.kernels("positions.sines_and_cosines")
+def test_sines_and_cosines_of_large_angles():
+    agree(positions.sines_and_cosines, np.array([0, 1, 2, 3, 4, 5, 1e4, 2e9], "f"), np.zeros(16, "f"), written=(1,))
 
 
 @wraps

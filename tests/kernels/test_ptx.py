@@ -15,6 +15,8 @@ from thinc_nb.kernels._words import Reals1d
 for module in pkgutil.iter_modules(thinc_nb.kernels.__path__):
     if not module.name.startswith("_"):
         import_module(f"thinc_nb.kernels.{module.name}")
+EXACT = {"positions.sines_and_cosines"}
+"""Those that compute in float64 whatever they are given."""
 OURS = sorted(name for name, kernel in KERNELS.items() if kernel.body.__module__.startswith("thinc_nb."))
 
 
@@ -32,7 +34,7 @@ def test_a_float32_kernel_has_no_float64_instruction(name, capability):
     assert ".entry" in ptx
     # Nothing is left to link with, such as a function of libdevice.
     assert ".extern .func" not in ptx
-    assert float64_instructions(ptx) == []
+    assert bool(float64_instructions(ptx)) == (name in EXACT)
 
 
 @pytest.mark.parametrize("name", OURS)

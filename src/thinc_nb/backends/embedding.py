@@ -10,9 +10,10 @@ from numpy import ndarray
 
 from .._arrays import is_xp_array
 from ..errors import InputError
-from ..kernels import embed as kernels, hashing, sparse
+from ..kernels import embed as kernels, hashing, positions, sparse
 from ..types import Floats2d, Ints1d, Ints2d
 from ._base import (
+    DOUBLE,
     SINGLE,
     check_indices,
     check_integer,
@@ -35,8 +36,8 @@ class EmbeddingOps(LengthOps):
     def hash(self, ids: Ints1d, seed: int) -> Ints2d:
         """Four 32-bit hashes of each 64-bit id, by MurmurHash3 (Appleby, 2011): (n,) uint64 → (n, 4) uint32."""
         bits = self._ids("hash: ids", ids)
-        keys: Ints2d = self._empty((len(bits), 4), "uint32")
-        hashing.hash_ids(bits, keys.view("uint64").reshape(-1), seed & 0xFFFFFFFF)
+        keys: Ints2d = self._empty((len(bits), 4), UINT32)
+        hashing.hash_ids.run(bits, keys.view(UINT64).ravel(), seed & 0xFFFFFFFF)
         return keys
 
     def hash_rows(self, ids: Ints1d, seed: int, rows: int) -> Ints2d:
@@ -44,8 +45,8 @@ class EmbeddingOps(LengthOps):
         if not 0 < rows <= 0x7FFFFFFF:
             raise ValueError(f"hash_rows: the table must have 1 to {0x7FFFFFFF} rows, got {rows}")
         bits = self._ids("hash_rows: ids", ids)
-        keys: Ints2d = self._empty((len(bits), 4), "int32")
-        hashing.hash_rows(keys, bits, seed & 0xFFFFFFFF, rows)
+        keys: Ints2d = self._empty((len(bits), 4), INT32)
+        hashing.hash_rows.run(keys, bits, seed & 0xFFFFFFFF, rows)
         return keys
 
     def ngrams(self, n: int, keys: Ints1d) -> Ints1d:
@@ -55,8 +56,8 @@ class EmbeddingOps(LengthOps):
         """
         n = check_integer("ngrams: n", n, -0x80000000)
         bits = self._ids("ngrams: keys", keys)
-        out: Ints1d = self._empty((max(0, len(bits) - n + 1) if n > 0 else 0,), "uint64")
-        hashing.ngrams(out, bits, n)
+        out: Ints1d = self._empty((max(0, len(bits) - n + 1) if n > 0 else 0,), UINT64)
+        hashing.ngrams.run(out, bits, n)
         return out
 
     def gather_add(self, table: Floats2d, indices: Ints2d) -> Floats2d:
@@ -217,18 +218,21 @@ class EmbeddingOps(LengthOps):
         table: Floats2d = self._empty((N, D), "float32") if out is None else self._array("position_encode: out", out, 2)
         if out is not None and (table is not out or table.shape != (N, D) or table.dtype.kind != "f"):
             raise ValueError(f"position_encode: out must be an array of floats {(N, D)}, got {described(out)}")
-        xp = self.xp
         # Exponents, wavelengths and angles are rounded to the precision of the result, again as in Thinc: at position
         # 3000 that shows in the fourth decimal.
+        xp, precision = self.xp, SINGLE if table.dtype.itemsize == 4 else DOUBLE
         pairs = xp.arange(D // 2 or 1)
-        exponents = (4 * pairs / max(D, 1)).astype(table.dtype).astype("float64")
+        exponents = (4 * pairs / max(D, 1)).astype(table.dtype).astype(DOUBLE)
         wavelengths = (float(int(period)) ** exponents).astype(table.dtype)
-        angles = (xp.arange(N, dtype=table.dtype)[:, None] / wavelengths).astype("float64")
-        sines = xp.sin(angles)
-        table[:, 0 : 2 * len(pairs) : 2] = sines[:, : (D + 1) // 2]
-        table[:, 1::2] = xp.cos(angles)[:, : D // 2]
+        angles = self._empty((N, len(pairs)), precision)
+        xp.divide(xp.arange(N, dtype=table.dtype)[:, None], wavelengths, out=angles)
+        is_plain = 2 * len(pairs) == D and table.dtype is precision and table.flags.c_contiguous
+        both = table if is_plain else self._empty((N, 2 * len(pairs)), precision)
+        positions.sines_and_cosines.run(angles.ravel(), both.ravel())
+        if not is_plain:
+            table[:, : 2 * len(pairs)] = both[:, :D]
         if D % 2:
-            table[:, -1] = sines[:, -1]
+            table[:, -1] = both[:, -2]
         return table
 
     def _ids(self, what: str, ids: Any) -> Any:
