@@ -70,11 +70,13 @@ def test_rows_at_places(rng, dtype):
 
 
 @both
+@pytest.mark.parametrize("width", [6, 1])
 @pytest.mark.kernels("reduce.exp_clipped", "reduce.normalise_sequences", "reduce.backprop_softmax_sequences")
-def test_softmax_over_sequences(rng, dtype):
-    X = rng.standard_normal((5, 6)).astype(dtype) * 15
-    powers = agree(reduce.exp_clipped, np.zeros(30, dtype), X.reshape(-1))[0].reshape(5, 6)
-    _, Y, _ = agree(reduce.normalise_sequences, np.zeros((3, 6), dtype), powers, OFFSETS)
-    np.testing.assert_allclose(Y[2:].sum(axis=0), np.ones(6), rtol=1e-6)
-    dY = rng.standard_normal((5, 6)).astype(dtype)
-    agree(reduce.backprop_softmax_sequences, np.zeros((3, 6), dtype), np.zeros_like(X), dY, Y, OFFSETS)
+def test_softmax_over_sequences(rng, width, dtype):
+    X = rng.standard_normal(5 * width).astype(dtype) * 15
+    powers = agree(reduce.exp_clipped, np.zeros_like(X), X)[0]
+    totals = np.zeros((3, width), dtype)
+    _, Y, _ = agree(reduce.normalise_sequences, totals, powers, OFFSETS)
+    np.testing.assert_allclose(Y.reshape(5, width)[2:].sum(axis=0), np.ones(width), rtol=1e-6)
+    dY = rng.standard_normal(5 * width).astype(dtype)
+    agree(reduce.backprop_softmax_sequences, totals, np.zeros_like(X), dY, Y, OFFSETS)

@@ -85,13 +85,14 @@ def test_a_sum_does_not_depend_on_the_sequences_beside_it(rng, rows):
         np.testing.assert_array_equal(row, alone[0])
 
 
-def test_softmax_is_accurate_to_a_few_roundings(rng):
-    X = rng.standard_normal((50, 9)).astype("f") * 8
-    offsets = np.array([0, 1, 20, 50])
-    Y, totals = np.zeros_like(X), np.zeros((3, 9), "f")
+@pytest.mark.parametrize("width", [9, 1])
+def test_softmax_is_accurate_to_a_few_roundings(rng, width):
+    X = rng.standard_normal((50, width)).astype("f") * 8
+    offsets = np.array([0, 1, 20, 20, 50])
+    Y, totals = np.zeros_like(X), np.zeros((4, width), "f")
     reduce.exp_clipped(Y.reshape(-1), X.reshape(-1))
     np.testing.assert_allclose(Y, np.exp(np.clip(X.astype("d"), -20, 20)), rtol=3e-7)
-    reduce.normalise_sequences(totals, Y, offsets)
+    reduce.normalise_sequences(totals, Y.reshape(-1), offsets)
     for start, end in itertools.pairwise(offsets):
         exact = np.exp(np.clip(X[start:end].astype("d"), -20, 20))
         np.testing.assert_allclose(Y[start:end], exact / exact.sum(axis=0), rtol=1e-6)

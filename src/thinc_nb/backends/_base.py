@@ -38,6 +38,10 @@ class OpsBase:
         """An uninitialised C-contiguous array on the device."""
         return self.xp.empty(shape, dtype=dtype)
 
+    def _empty_like(self, X: Any) -> Any:
+        """The same, of the shape and dtype of an array."""
+        return self.xp.empty(X.shape, dtype=X.dtype)
+
     def _zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """A C-contiguous array of zeros on the device."""
         return self.xp.zeros(shape, dtype=dtype)
@@ -125,7 +129,7 @@ class OpsBase:
         x: Any = X
         if not self._is_ready(x):
             x = self._reals(what + ": X", X)
-        out = x if inplace else self._empty(x.shape, x.dtype)
+        out = x if inplace else self._empty_like(x)
         # Of contiguous arrays these are views, and sooner made than by `reshape`.
         kernel.run(out.ravel(), x.ravel(), *scalars)
         return self._given(X, out) if inplace else out
@@ -150,7 +154,7 @@ class OpsBase:
         for array in arrays[1:]:
             if array.shape != shape:
                 raise ValueError(f"{what}: dY and the input must have one shape, got {shape} and {array.shape}")
-        out = arrays[0] if inplace else self._empty(shape, arrays[0].dtype)
+        out = arrays[0] if inplace else self._empty_like(arrays[0])
         if inplace:
             # Loops over items take arrays to be one and the same or to have nothing in common.
             arrays = tuple(

@@ -190,6 +190,6 @@ class ActivationOps(OpsBase):
         if target.shape != predicted.shape:
             raise ValueError(f"logloss: y_true is {described(target)}, but y_pred is {described(predicted)}")
         target, predicted = self._same_dtype(target, predicted)
-        out: FloatsXdT = self._empty(target.shape, target.dtype)
-        kernels.logloss(out.reshape(-1), target.reshape(-1), predicted.reshape(-1))
+        out: FloatsXdT = self._empty_like(target)
+        kernels.logloss.run(out.ravel(), target.ravel(), predicted.ravel())
         return out

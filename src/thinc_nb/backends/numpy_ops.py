@@ -46,6 +46,10 @@ class NumpyOps(Ops):
         size = prod(shape) * kind.itemsize
         return np.empty(shape, kind) if size < _memory.SMALLEST else _memory.POOL.lend(size, shape, kind)
 
+    def _empty_like(self, X: Any) -> Any:
+        size = X.nbytes
+        return np.empty(X.shape, X.dtype) if size < _memory.SMALLEST else _memory.POOL.lend(size, X.shape, X.dtype)
+
     def _zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
         kind = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
         size = prod(shape) * kind.itemsize

