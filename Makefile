@@ -6,6 +6,8 @@ PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 # Without torch, whose wheel from the Python Package Index brings CUDA along on Linux: make test TEST_EXTRAS=demo,test
 TEST_EXTRAS ?= demo,test,torch
+# What test-arm runs: all that runs kernels.
+ARM_TESTS ?= tests/backends tests/fusion tests/kernels/test_pairs.py tests/kernels/test_products.py tests/kernels/test_reduce.py tests/layers
 ASV_ARGS ?= --quick
 # What CI samples: half a minute.
 ASV_SAMPLE ?= Import|FirstBatch|Latency|LayerNorm
@@ -25,13 +27,14 @@ INSTALL := $(BIN)/python $(PIP) --no-build-isolation
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-peer typecheck mypy mypy-oldest pyright stubtest lint format fuzz bench asv asv-sample bench-models docs clean
+.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-arm test-peer typecheck mypy mypy-oldest pyright stubtest lint format fuzz bench asv asv-sample bench-models docs clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       train a small tagger and show what it learnt"
 	@echo "make test       the tests, then the kernels in Numba's CUDA simulator"
 	@echo "make test-all   the same with the slow sweeps"
+	@echo "make test-arm   kernels as machine code of 64-bit ARM, in an emulator (x86-64 Linux; ARM_TESTS=tests/fusion)"
 	@echo "make test-peer  the tests that compare with Thinc from PyPI"
 	@echo "make typecheck  mypy --strict, pyright, and stubs/ beside the packages it describes"
 	@echo "make mypy-oldest  the mypy plugin under the oldest mypy that it supports"
@@ -101,6 +104,10 @@ $(VENV)/fuzz.stamp: $(VENV)/demo.stamp
 	platform. It has some for CPython 3.10 to 3.13 on x86-64 Linux: make clean, then make PYTHON=python3.12 fuzz" >&2; exit 1; }
 	@touch $@
 
+$(VENV)/arm.stamp: $(VENV)/test.stamp
+	@$(INSTALL) unicorn
+	@touch $@
+
 $(VENV)/docs.stamp: $(VENV)/test.stamp
 	@$(INSTALL) --editable ".[docs]"
 	@touch $@
@@ -120,6 +127,9 @@ test-cuda-sim: $(VENV)/test.stamp
 test-all: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not peer and not gpu and not spacy"
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m cuda_sim tests/cuda_sim
+
+test-arm: $(VENV)/arm.stamp
+	PYTHONPATH=tests $(BIN)/python -m pytest -p emulated_arm -m "not slow" -k "not fork and not thread and not process and not concurrency" $(ARM_TESTS)
 
 test-peer: $(PEER)/peer.stamp
 	$(PEER)/bin/python -m pytest $(PYTEST_ARGS) -m "peer and not slow"
