@@ -10,10 +10,10 @@ def described(X: object) -> str:
     """Dtype and shape of an array, otherwise the type, with what is in it."""
     if is_xp_array(X):
         return f"{X.dtype} {tuple(X.shape)}"
-    if isinstance(X, Ragged):
-        return f"a Ragged of {len(X)} sequences with data {described(X.data)}"
-    if isinstance(X, Padded):
-        return f"a Padded of {len(X)} sequences with data {described(X.data)}"
+    if isinstance(X, (Ragged, Padded)):
+        shape = getattr(X.lengths, "shape", ())
+        count = f" of {shape[0]} sequences" if len(shape) == 1 else ""  # It may be wrong itself.
+        return f"a {type(X).__name__}{count} with data {described(X.data)}"
     if isinstance(X, (list, tuple)) and X:
         other = next((place for place, item in enumerate(X) if type(item) is not type(X[0])), None)
         also = "" if other is None else f", at position {other} {described(X[other])}"

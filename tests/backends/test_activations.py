@@ -322,7 +322,7 @@ def test_in_place_refuses_what_cannot_be_overwritten(name):
         method(X, inplace=True)
     with pytest.raises(TypeError, match=r"array of floats can be overwritten in place, got int64 \(3,\)"):
         method(np.ones(3, "i8"), inplace=True)
-    with pytest.raises(TypeError, match="got list"):
+    with pytest.raises(TypeError, match="got a list"):
         method([1.0, 2.0], inplace=True)
 
 

@@ -109,6 +109,23 @@ def test_indices_outside_the_table_are_refused(index, shown):
     assert not table.any()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_values_that_are_a_part_of_the_table_are_added_as_they_were(dtype, first):
+    table = np.arange(12, dtype=dtype).reshape(4, 3)
+    expected = table.copy()
+    expected[1:] += table[:3]
+    ops.scatter_add(table[first:], np.arange(1, 4) - first, table[:3])
+    np.testing.assert_array_equal(table, expected)
+    if dtype != "int64":
+        expected[2:] += table[:2] + table[1:3]
+        ops.scatter_add_rows(table, np.array([[2], [3], [2], [3]]), table[[0, 1, 1, 2]])
+        np.testing.assert_array_equal(table, expected)
+        expected[1:] += table[:3]
+        ops.scatter_add_rows(table, np.array([[1], [2], [3]]), table[:3])
+        np.testing.assert_array_equal(table, expected)
+
+
 @pytest.mark.parametrize("index", [4, -5])
 def test_scatter_add_counts_negative_indices_from_the_end(index):
     table = np.zeros((4, 3), dtype="f")

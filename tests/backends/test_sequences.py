@@ -133,7 +133,10 @@ def test_lengths_may_be_of_any_integer_type(lengths):
             lambda: ops.flatten([np.zeros((1, 3)), np.zeros((1, 2))]),
             r"flatten: .* float64 \(1, 3\) and float64 \(1, 2\)",
         ),
-        (lambda: ops.flatten([[1, 2]]), "flatten: X must hold arrays .* got list at position 0"),
+        (
+            lambda: ops.flatten([[1, 2]]),
+            "flatten: X must hold arrays .* got a list of 2, the first an int at position 0",
+        ),
         (lambda: ops.unflatten(np.zeros((5, 2)), [2, 1]), r"unflatten: lengths add up to 3, but X is float64 \(5, 2\)"),
         (
             lambda: ops.unflatten(np.zeros((5, 2)), [6, -1]),
@@ -174,13 +177,13 @@ def test_a_padded_batch_that_contradicts_itself_is_refused(lengths, indices):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: ops.flatten(3), "flatten: X must be a list of arrays, got int"),
+        (lambda: ops.flatten(3), "flatten: X must be a list of arrays, got an int"),
         (lambda: ops.flatten([np.ones(1)], dtype="nonsense"), "flatten: dtype must be the name of a dtype"),
         (lambda: ops.flatten([np.array(["a"])], dtype="f"), "flatten: X holds <U1"),
-        (lambda: ops.flatten([np.ones(1)], pad=0.5), "flatten: pad must be an integer, got float"),
-        (lambda: ops.pad([np.ones(1)], round_to=1.5), "pad: round_to must be an integer, got float"),
-        (lambda: ops.list2padded(None), "list2padded: seqs must be a list of arrays, got NoneType"),
-        (lambda: ops.padded2list([]), "padded2list: padded must be a Padded, got list"),
+        (lambda: ops.flatten([np.ones(1)], pad=0.5), "flatten: pad must be an integer, got a float"),
+        (lambda: ops.pad([np.ones(1)], round_to=1.5), "pad: round_to must be an integer, got a float"),
+        (lambda: ops.list2padded(None), "list2padded: seqs must be a list of arrays, got None"),
+        (lambda: ops.padded2list([]), "padded2list: padded must be a Padded, got a list"),
     ],
 )
 def test_what_is_no_list_of_arrays_is_refused(call, message):

@@ -315,7 +315,7 @@ def test_in_a_list_the_first_item_of_another_kind_is_named() -> None:
     ("build", "message"),
     [
         (lambda: api.expand_window(-1), "expand_window: window_size must be at least 0 and at most"),
-        (lambda: api.expand_window(1.5), "expand_window: window_size must be an integer, got float"),
+        (lambda: api.expand_window(1.5), "expand_window: window_size must be an integer, got a float"),
         (lambda: api.Maxout(4, 4, nP=0), "Maxout: nP, the number of pieces, must be at least 1, got 0"),
     ],
 )

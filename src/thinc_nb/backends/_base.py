@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from .._arrays import is_xp_array, to_cpu
+from .._described import described
 from ..errors import InputError, LengthsError
 from ..kernels import Kernel
 from ..types import ArrayT, DeviceTypes, FloatsXdT
@@ -172,12 +173,6 @@ class OpsBase:
             target: Any = given
             target[...] = result
         return given
-
-
-def described(X: Any) -> str:
-    """How an error names an array: dtype and shape, or the type of what is none."""
-    shape, dtype = getattr(X, "shape", None), getattr(X, "dtype", None)
-    return type(X).__name__ if shape is None or dtype is None else f"{dtype} {tuple(shape)}"
 
 
 def check_overwritable(what: str, X: Any) -> None:

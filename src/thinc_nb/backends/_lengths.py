@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .._described import described
 from ..errors import LengthsError
 from ..kernels import window as kernels
 from ..types import Ints1d
-from ._base import OpsBase, check_lengths, described
+from ._base import OpsBase, check_lengths
 
 INT32, INT64 = np.dtype("int32"), np.dtype("int64")
 MOST_ROWS = 2**31 - 1

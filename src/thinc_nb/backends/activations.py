@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .._described import described
 from ..kernels import activations as kernels
 from ..types import FloatsXdT
-from ._base import OpsBase, check_overwritable, described
+from ._base import OpsBase, check_overwritable
 
 
 class ActivationOps(OpsBase):

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from .._described import described
 from ..kernels import arrays as kernels
 from ..types import (
     Array2d,
@@ -28,7 +29,7 @@ from ..types import (
     IntsXd,
     Shape,
 )
-from ._base import OpsBase, check_integer, described
+from ._base import OpsBase, check_integer
 
 DType: TypeAlias = DTypes | np.dtype[Any] | None
 COMMON = {name: np.dtype(name) for name in ("float32", "float64", "int32", "int64")}

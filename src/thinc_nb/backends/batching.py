@@ -11,9 +11,10 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from .._arrays import get_array_module, is_xp_array
+from .._described import described
 from ..schedules import Schedule
 from ..types import Batchable, Ints1d, Pairs, SizedGenerator
-from ._base import OpsBase, check_integer, described
+from ._base import OpsBase, check_integer
 
 BatchT = TypeVar("BatchT", bound=Batchable)
 

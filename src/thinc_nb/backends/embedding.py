@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from .._arrays import is_xp_array
+from .._described import described
 from ..errors import InputError
 from ..kernels import embed as kernels, hashing, positions, sparse
 from ..types import Floats2d, Ints1d, Ints2d
@@ -19,7 +20,6 @@ from ._base import (
     check_integer,
     check_overwritable,
     counted_from_start,
-    described,
 )
 from ._lengths import INT32, INT64, LengthOps
 
@@ -80,7 +80,7 @@ class EmbeddingOps(LengthOps):
         """table[indices[i]] += values[i], in place and in order. Any number of trailing dimensions.
 
         Negative indices count from the end, as NumPy's do: -1 is the last row. IndexError for indices outside. A table
-        of integers takes integers.
+        of integers takes integers. Values that are a part of the table are added as they were before.
         """
         if is_xp_array(table) and table.dtype.kind in "iu":
             # The kernels, which are for real numbers, would not keep large ones exact.
@@ -95,7 +95,7 @@ class EmbeddingOps(LengthOps):
         if table.ndim == 0:
             raise ValueError(f"scatter_add: table must have rows, got {described(table)}")
         rows = counted_from_start("scatter_add", self._ints("scatter_add: indices", indices), len(table))
-        added = self._reals("scatter_add: values", values)
+        added = self._unshared(self._reals("scatter_add: values", values), table)
         if added.shape != (*rows.shape, *table.shape[1:]):
             raise ValueError(
                 f"scatter_add: table is {described(table)} and indices are {described(indices)}, so values must be "
@@ -122,7 +122,7 @@ class EmbeddingOps(LengthOps):
             raise ValueError(f"scatter_add_rows: table must have 2 dimensions, got {described(table)}")
         rows = self._ints("scatter_add_rows: indices", indices, 2)
         check_indices("scatter_add_rows", rows, len(table))
-        added = self._reals("scatter_add_rows: values", values, 2)
+        added = self._unshared(self._reals("scatter_add_rows: values", values, 2), table)
         if added.shape != (len(rows), table.shape[1]):
             raise ValueError(
                 f"scatter_add_rows: table is {described(table)} and indices are {described(indices)}, so values must "
@@ -135,6 +135,10 @@ class EmbeddingOps(LengthOps):
         else:
             kernels.scatter_add_rows(rows, added, target)
         self._given(table, target)
+
+    def _unshared(self, values: Any, table: Any) -> Any:
+        """The values, copied if the table lies in their memory: in what order rows are read and written is open."""
+        return values.copy() if self.xp.may_share_memory(values, table) else values
 
     def _needs_order(self) -> bool:
         # The CPU adds one row after the other anyway.

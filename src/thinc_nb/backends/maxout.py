@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .._described import described
 from ..kernels import maxout as kernels
 from ..types import Floats2d, Floats3d, Ints2d
-from ._base import OpsBase, check_indices, check_integer, described
+from ._base import OpsBase, check_indices, check_integer
 from ._lengths import INT32
 
 FORWARD = {2: kernels.maxout_2, 3: kernels.maxout_3, 4: kernels.maxout_4}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .._described import described
 from ..kernels import normalise as norm_kernels, softmax as softmax_kernels
 from ..types import Floats1d, Floats2d, FloatsXdT
-from ._base import OpsBase, check_overwritable, described
+from ._base import OpsBase, check_overwritable
 
 
 class NormalisationOps(OpsBase):

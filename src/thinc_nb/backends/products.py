@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._described import described
 from ..kernels import dense
 from ..types import Floats1d, Floats2d
-from ._base import OpsBase, check_overwritable, described
+from ._base import OpsBase, check_overwritable
 
 
 class ProductOps(OpsBase):

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._described import described
 from ..kernels import recurrent as kernels
 from ..types import Floats1d, Floats2d, Floats3d, Ints1d
-from ._base import OpsBase, described, host_lengths
+from ._base import OpsBase, host_lengths
 
 
 class RecurrentOps(OpsBase):

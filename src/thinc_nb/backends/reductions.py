@@ -6,9 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from .._described import described
 from ..kernels import reduce as kernels
 from ..types import ArrayT, Floats2d, Ints1d, Ints2d
-from ._base import SINGLE, described
+from ._base import SINGLE
 from ._lengths import INT32, INT64, MOST_ROWS, LengthOps
 
 

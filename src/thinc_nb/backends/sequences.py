@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from .._arrays import is_xp_array
+from .._described import described
 from ..types import (
     ArrayT,
     ArrayXd,
@@ -22,7 +23,7 @@ from ..types import (
     List2d,
     Padded,
 )
-from ._base import OpsBase, check_integer, described, host_lengths
+from ._base import OpsBase, check_integer, host_lengths
 from ._memory import SMALLEST
 
 MANY = 4

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .._arrays import to_cpu
+from .._described import described
 from ..kernels import optimise as kernels
 from ..types import Floats1d, Floats2d, FloatsXd, FloatsXdT
-from ._base import DOUBLE, OpsBase, check_overwritable, described
+from ._base import DOUBLE, OpsBase, check_overwritable
 
 CHUNK = 8192
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .._described import described
 from ..kernels import window as kernels
 from ..types import Floats2d, Ints1d
-from ._base import check_integer, described
+from ._base import check_integer
 from ._lengths import MOST_ROWS, LengthOps
 
 MANY_BYTES = 1 << 24
