@@ -11,7 +11,7 @@ def described(X: object) -> str:
     if is_xp_array(X):
         return f"{X.dtype} {tuple(X.shape)}"
     if isinstance(X, (Ragged, Padded)):
-        shape = getattr(X.lengths, "shape", ())
+        shape: tuple[int, ...] = getattr(X.lengths, "shape", ())
         count = f" of {shape[0]} sequences" if len(shape) == 1 else ""  # It may be wrong itself.
         return f"a {type(X).__name__}{count} with data {described(X.data)}"
     if isinstance(X, (list, tuple)) and X:

@@ -195,8 +195,10 @@ def test_vectors_are_as_wide_as_the_registers(monkeypatch):
     code = inspected(relu, monkeypatch)
     assert '"prefer-vector-width"="512"' in code
     if llvmlite.binding.get_host_cpu_features().get("avx512f"):
-        for kernel in (relu, backprop_seq2col):
-            assert "<16 x float>" in inspected(kernel, monkeypatch)
+        assert "<16 x float>" in code
+        # LLVM 15, that of Numba 0.61, makes no vectors of this loop.
+        if llvmlite.binding.llvm_version_info >= (20, 0, 0):
+            assert "<16 x float>" in inspected(backprop_seq2col, monkeypatch)
 
 
 @pytest.mark.parametrize("kernel", [relu, gelu], ids=lambda kernel: kernel.name)

@@ -146,6 +146,21 @@ def test_threads_asked_for_while_others_are_started_are_started(workers, monkeyp
     assert workers._words[_board.SHARE // 8] != 0
 
 
+def test_threads_asked_for_when_the_last_one_has_been_started_are_started(workers, monkeypatch):
+    write = Workers._write
+
+    def ask_for_more(self, place, value):
+        if place == _board.SHARE and value != 0 and len(self._threads) == 1:
+            self.set(4, 10)
+        write(self, place, value)
+
+    monkeypatch.setattr(Workers, "_write", ask_for_more)
+    workers.set(1, 10)
+    runs_both(workers)
+    assert len(workers.asleep) == 4
+    assert workers._words[_board.SHARE // 8] != 0
+
+
 def test_the_end_does_not_wait_for_one_who_never_ends_starting_threads(workers):
     runs_both(workers)
     with workers._starting:
