@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 
@@ -95,21 +97,20 @@ def laid_out(lengths, step_by_step):
     return sizes, np.arange(max(lengths)), np.cumsum(lengths[::-1])[::-1] - lengths
 
 
-@both
-@pytest.mark.parametrize("lengths", BATCHES)
-@pytest.mark.parametrize("step_by_step", [True, False])
-@pytest.mark.parametrize("dirs", [1, 2])
-@pytest.mark.parametrize("width", [3, 20])
-def test_a_walk_is_its_steps_one_after_the_other(rng, lengths, step_by_step, dirs, width, dtype):
-    places = sizes, step_rows, sequence_rows = laid_out(lengths, step_by_step)
-    rows, inputs, room, limit = sum(lengths), 5, -(-len(lengths) // 8) * 8, {"float32": 1e-5, "float64": 1e-13}[dtype]
+class Walk(NamedTuple):
+    """What is known of each row after a walk through all sequences in all directions, and back."""
 
-    def reals(*shape):
-        return rng.standard_normal(shape).astype(dtype)
+    y: Any
+    gates: Any
+    c: Any
+    before: Any
+    d_gates: Any
 
-    x, W_in, W_rec = reals(rows, inputs), reals(dirs, 4 * width, inputs), reals(dirs, 4 * width, width)
-    bias, first_hidden, first_cell = reals(dirs, 4 * width), reals(dirs, width), reals(dirs, width)
-    dy = reals(rows, dirs * width)
+
+def walk(lengths, places, x, dy, W_in, W_rec, bias, first_hidden, first_cell):
+    """A walk step by step, in float64."""
+    sizes, step_rows, sequence_rows = places
+    dirs, rows, width = len(W_rec), len(x), W_rec.shape[-1]
     gates, c, y = np.zeros((dirs, rows, 4 * width)), np.zeros((dirs, rows, width)), np.zeros((rows, dirs * width))
     before, d_gates = np.zeros((dirs, rows, width)), np.zeros((dirs, rows, 4 * width))
     for way in range(dirs):
@@ -129,42 +130,55 @@ def test_a_walk_is_its_steps_one_after_the_other(rng, lengths, step_by_step, dir
             recurrent.backprop_lstm_step(part, own, true_dh, true_dc, gates[way, now], c[way, now], found[now])
             d_gates[way, now] = part
             true_dh[: len(now)] = part @ W_rec[way]
+    return Walk(y, *(array.reshape(-1, array.shape[-1]) for array in (gates, c, before, d_gates)))
 
-    def flat(array):
-        return array.reshape(-1, array.shape[-1])
+
+@both
+@pytest.mark.parametrize("lengths", BATCHES)
+@pytest.mark.parametrize("step_by_step", [True, False])
+@pytest.mark.parametrize("dirs", [1, 2])
+@pytest.mark.parametrize("width", [3, 20])
+def test_a_walk_is_its_steps_one_after_the_other(rng, lengths, step_by_step, dirs, width, dtype):
+    places = laid_out(lengths, step_by_step)
+    rows, inputs, room, limit = sum(lengths), 5, -(-len(lengths) // 8) * 8, {"float32": 1e-5, "float64": 1e-13}[dtype]
+
+    def reals(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    def zeros(*shape):
+        return np.zeros(shape, dtype)
 
     def agree(*pairs):
         for found, expected in pairs:
             np.testing.assert_allclose(found, expected, rtol=limit * 10, atol=limit)
 
-    stacked = flat(np.concatenate((W_in, W_rec), axis=2).transpose(0, 2, 1).copy())
-    z, cells = np.zeros((dirs * room, 4 * width), dtype), np.zeros((dirs * room, width), dtype)
-    operands = np.zeros((dirs * room, inputs + width), dtype)
-    left_y, left_c, left_gates = (
-        np.zeros_like(y, dtype),
-        np.zeros_like(flat(c), dtype),
-        np.zeros_like(flat(gates), dtype),
-    )
+    x, W_in, W_rec = reals(rows, inputs), reals(dirs, 4 * width, inputs), reals(dirs, 4 * width, width)
+    bias, first_hidden, first_cell = reals(dirs, 4 * width), reals(dirs, width), reals(dirs, width)
+    dy = reals(rows, dirs * width)
+    truth = walk(lengths, places, x, dy, W_in, W_rec, bias, first_hidden, first_cell)
+
+    stacked = np.concatenate((W_in, W_rec), axis=2).transpose(0, 2, 1).copy().reshape(-1, 4 * width)
+    z, cells, operands = zeros(dirs * room, 4 * width), zeros(dirs * room, width), zeros(dirs * room, inputs + width)
+    y, c, gates = zeros(rows, dirs * width), zeros(dirs * rows, width), zeros(dirs * rows, 4 * width)
     start = first_hidden, first_cell, *places
-    recurrent.lstm(operands, left_y, left_c, left_gates, cells, z, x, stacked, bias, *start, 1)
-    agree((left_y, y), (left_c, flat(c)), (left_gates, flat(gates)))
+    recurrent.lstm(operands, y, c, gates, cells, z, x, stacked, bias, *start, 1)
+    agree((y, truth.y), (c, truth.c), (gates, truth.gates))
 
     # Without the gates and cells of each row.
-    again = np.zeros_like(left_y)
+    again = np.zeros_like(y)
     recurrent.lstm(operands, again, cells, z, cells, z, x, stacked, bias, *start, 0)
-    np.testing.assert_array_equal(again, left_y)
+    np.testing.assert_array_equal(again, y)
     if room == 8:
         weights = W_in[0], W_rec[0], W_in[-1], W_rec[-1]
         for keeps in (0, 1):
-            few_y, few_c, few_gates = np.zeros_like(left_y), np.zeros_like(left_c), np.zeros_like(left_gates)
-            hidden = np.zeros_like(cells)
+            few_y, few_c, few_gates, hidden = map(np.zeros_like, (y, c, gates, cells))
             recurrent.lstm_few(hidden, few_gates, few_c, few_y, cells, z, x, *weights, bias, *start, keeps)
-            agree((few_y, y), (few_gates, flat(gates)), (few_c, flat(c) * keeps))
+            agree((few_y, truth.y), (few_gates, truth.gates), (few_c, truth.c * keeps))
 
-    left_d, left_before = np.zeros_like(left_gates), np.zeros_like(left_c)
-    d_bias = np.zeros((dirs * room // 8, 4 * width), dtype)
+    d_gates, before, d_bias = np.zeros_like(gates), np.zeros_like(c), zeros(dirs * room // 8, 4 * width)
     states = [np.ones((dirs * room, width), dtype) for _ in range(2)]
-    kept = left_y, left_gates, left_c, first_hidden, first_cell
-    recurrent.backprop_lstm(z, left_d, d_bias, left_before, *states, dy, *kept, W_rec[0], W_rec[-1], *places)
-    agree((left_d, flat(d_gates)), (left_before, flat(before)))
-    agree((d_bias.reshape(dirs, -1, 4 * width).sum(axis=1), d_gates.sum(axis=1)))
+    kept = y, gates, c, first_hidden, first_cell
+    recurrent.backprop_lstm(z, d_gates, d_bias, before, *states, dy, *kept, W_rec[0], W_rec[-1], *places)
+    agree((d_gates, truth.d_gates), (before, truth.before))
+    sums = truth.d_gates.reshape(dirs, rows, 4 * width).sum(axis=1)
+    agree((d_bias.reshape(dirs, -1, 4 * width).sum(axis=1), sums))

@@ -256,9 +256,9 @@ def tree_difference(nodes: Sequence[Node], msg: object) -> str:
 # Assigning
 
 
-def apply_plans(model: Node, plans: Sequence[Plan], failed: Failed | None = None) -> None:
+def apply_plans(model: Node, plans: Sequence[Plan]) -> None:
     """Load what is planned: `prepare`, and the function that it returns."""
-    prepare(model, plans, failed)()
+    prepare(model, plans)()
 
 
 def prepare(model: Node, plans: Sequence[Plan], failed: Failed | None = None) -> Callable[[], None]:

@@ -35,9 +35,9 @@ class EncodedSentence(NamedTuple):
 class Encoder:
     """Turns sentences into arrays for a fixed list of labels; the features of each distinct word are computed once."""
 
-    def __init__(self, labels: Sequence[str], table: FeatureTable | None = None) -> None:
+    def __init__(self, labels: Sequence[str]) -> None:
         self.labels = list(labels)
-        self.table = FeatureTable() if table is None else table
+        self.table = FeatureTable()
         self._ids: dict[str | None, int] = {label: i for i, label in enumerate(self.labels)}
         self._ids[None] = NOT_COUNTED
 

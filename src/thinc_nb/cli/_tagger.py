@@ -141,10 +141,10 @@ class Tagger:
             for scores in self.model.predict(batch):
                 yield scores.argmax(axis=1)
 
-    def tag(self, sentences: Iterable[Sequence[str]], table: FeatureTable | None = None) -> Iterator[list[str]]:
+    def tag(self, sentences: Iterable[Sequence[str]]) -> Iterator[list[str]]:
         """The predicted labels of each sentence of words."""
-        features = FeatureTable() if table is None else table
-        for ids in self.predict(features.features(words) for words in sentences):
+        table = FeatureTable()
+        for ids in self.predict(table.features(words) for words in sentences):
             yield [self.settings.labels[i] for i in ids]
 
     @contextlib.contextmanager
