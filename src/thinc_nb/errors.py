@@ -8,6 +8,7 @@ __all__ = [
     "InputError",
     "InputIndexError",
     "InputKindError",
+    "InputRankError",
     "LengthsError",
     "ModelCheckError",
     "ModelError",
@@ -59,6 +60,10 @@ class InputKindError(InputError, AttributeError, IndexError, AssertionError):
 
     Thinc raises AttributeError for most of these, for some IndexError or AssertionError; this is all of them.
     """
+
+
+class InputRankError(InputError, NotImplementedError):
+    """An array has more or fewer dimensions than an operation is there for, where Thinc says NotImplementedError."""
 
 
 class ContractError(InputError):

@@ -48,7 +48,9 @@ class ArrayOps(OpsBase):
         """A new array on the device, filled with zeros unless told otherwise. A dtype of None means float64."""
         # A tuple by its type: to ask an abstract class takes longer than all the rest.
         plain = type(shape) is tuple
-        sides: Any = shape if plain else tuple(shape) if isinstance(shape, Sequence) else (shape,)
+        given: Any = shape  # An array of sizes is one of several, too, as for numpy.
+        several = plain or isinstance(given, Sequence) or getattr(given, "ndim", 0) > 0
+        sides: Any = given if plain else tuple(given) if several else (given,)
         for side in sides:
             if type(side) is not int or not 0 <= side <= sys.maxsize:
                 sides = tuple([check_integer("alloc: shape", side, 0, sys.maxsize) for side in sides])
@@ -113,7 +115,7 @@ class ArrayOps(OpsBase):
 
     # --- conversion
 
-    def asarray(self, data: ArrayXd | Sequence[ArrayXd] | Sequence[Any], *, dtype: DTypes | None = None) -> Any:
+    def asarray(self, data: ArrayXd | Sequence[ArrayXd] | Sequence[Any], dtype: DTypes | None = None) -> Any:
         """The data as an array of the device, itself if it is one of that dtype."""
         return self.xp.asarray(data, dtype=dtype)
 

@@ -66,7 +66,7 @@ class CupyOps(Ops):
             deterministic = switch("THINC_NB_DETERMINISTIC", default=False)
         self.deterministic = deterministic
 
-    def asarray(self, data: ArrayXd | Sequence[ArrayXd] | Sequence[Any], *, dtype: DTypes | None = None) -> Any:
+    def asarray(self, data: ArrayXd | Sequence[ArrayXd] | Sequence[Any], dtype: DTypes | None = None) -> Any:
         """The data as a cupy array; arrays of PyTorch on the same GPU are not copied."""
         if hasattr(data, "__dlpack__") and not isinstance(data, (np.ndarray, self.xp.ndarray)):
             data = self.xp.from_dlpack(data)

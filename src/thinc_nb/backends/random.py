@@ -14,7 +14,7 @@ from ._base import OpsBase, check_integer
 class RandomOps(OpsBase):
     """`get_dropout_mask`, and dropout without a mask."""
 
-    def get_dropout_mask(self, shape: tuple[int, ...], drop: float | None) -> FloatsXd:
+    def get_dropout_mask(self, shape: tuple[int, ...] | int, drop: float | None) -> FloatsXd:
         """An array that is 0 with the chance `drop` and 1 / (1 - drop) otherwise; ones if there is nothing to drop.
 
         The draw is a function of a key from numpy's global generator, so seeding that (`fix_random_seed`) repeats it.
@@ -22,7 +22,8 @@ class RandomOps(OpsBase):
         if drop is None or drop <= 0:
             kept: FloatsXd = self.xp.ones(shape, dtype="float32")
             return kept
-        sides = tuple([check_integer("get_dropout_mask: shape", side, 0, sys.maxsize) for side in shape])
+        given = (shape,) if isinstance(shape, (int, np.integer)) else shape
+        sides = tuple([check_integer("get_dropout_mask: shape", side, 0, sys.maxsize) for side in given])
         mask: FloatsXd = self._empty(sides, np.float32)
         if drop >= 1.0:
             mask.fill(0)

@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from .._described import described
+from ..errors import InputRankError
 from ..kernels import reduce as kernels
 from ..types import ArrayT, Floats2d, Ints1d, Ints2d
 from ._base import SINGLE
@@ -135,7 +136,9 @@ class ReductionOps(LengthOps):
         Values are clipped to -20 … 20 before, as in Thinc. `inplace` and `axis` are accepted for Thinc's sake: it does
         the same whatever they are.
         """
-        X = self._reals("softmax_sequences: Xs", Xs, 2)
+        X = self._reals("softmax_sequences: Xs", Xs)
+        if X.ndim != 2:
+            raise InputRankError(f"softmax_sequences: Softmax currently only supports 2d, got Xs {described(Xs)}")
         lengths, offsets = self._offsets("softmax_sequences", lengths, len(X))
         Y: Floats2d = self._empty_like(X)
         flat = Y.ravel()
