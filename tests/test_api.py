@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from thinc_nb import api, layers
+from thinc_nb import api, backends, layers, shims
 
 NAMES = """
 normal_init uniform_init glorot_uniform_init zero_init configure_normal_init CategoricalCrossentropy L2Distance
@@ -41,6 +43,12 @@ def test_all_names_what_there_is() -> None:
     assert set(layers.__all__) <= set(api.__all__)
     # Completion shows what is imported late as well.
     assert set(dir(api)) >= {*api.__all__, "__name__"}
+
+
+@pytest.mark.parametrize("module", [api, backends, layers, shims])
+def test_names_that_are_made_late_are_declared(module: ModuleType) -> None:
+    """The API reference lists what is there or annotated, and asks for nothing."""
+    assert set(module.__all__) <= {*vars(module), *inspect.get_annotations(module)}
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

@@ -355,6 +355,12 @@ if TYPE_CHECKING:
 
     has_cupy: bool
 else:
+    # pdoc lists what is annotated; values are made when somebody asks.
+    Config: type
+    ConfigValidationError: type
+    has_cupy: bool
+    keras_model_fns: object
+    registry: type
 
     def __getattr__(name):
         # Whether CuPy works is known only after an import of it; configs need confection and pydantic.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Node: TypeAlias = Model[Any, Any]
 
-Result: TypeAlias = "tuple[Any, Callable[[Any], Any]]"
+Result: TypeAlias = tuple[Any, Callable[[Any], Any]]
 
 _on = switch("THINC_NB_FUSION", default=True)
 # By id: a forward function may be an object that has no hash.

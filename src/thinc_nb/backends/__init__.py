@@ -46,9 +46,9 @@ __all__ = [
     "use_tensorflow_for_gpu_memory",
 ]
 
-if TYPE_CHECKING:
-    has_cupy: bool
-else:
+has_cupy: bool
+
+if not TYPE_CHECKING:
 
     def __getattr__(name):
         # Whether CuPy works is known only after an import of it.

@@ -26,9 +26,9 @@ __all__ = [
     "maybe_handshake_model",
 ]
 
-if TYPE_CHECKING:
-    keras_model_fns: Any
-else:
+keras_model_fns: Any
+
+if not TYPE_CHECKING:
 
     def __getattr__(name):
         if name == "keras_model_fns":
