@@ -30,11 +30,14 @@ from ..types import (
     Shape,
 )
 from ._base import OpsBase, check_integer
+from ._lists import matrices
 
 DType: TypeAlias = DTypes | np.dtype[Any] | None
 COMMON = {name: np.dtype(name) for name in ("float32", "float64", "int32", "int64")}
 TRANSPOSED_FROM = 1 << 14
 """Elements from which a kernel copies a transposed matrix sooner than numpy."""
+REPEATED_FROM = 1 << 14
+"""Bytes of a result that is sooner made by compiled code than by numpy."""
 WORDS = {4: np.dtype("float32"), 8: np.dtype("float64")}
 """As what elements of so many bytes are copied."""
 
@@ -282,12 +285,22 @@ class ArrayOps(OpsBase):
         times: Any = reps
         if isinstance(times, (int, np.integer)) and getattr(X, "nbytes", 0) * int(times) > sys.maxsize:
             raise MemoryError(f"tile: {described(X)} cannot be repeated {reps} times")
+        if type(times) is int and times > 0 and self.xp is np and getattr(X, "nbytes", 0) * times >= REPEATED_FROM:
+            repeated = matrices().repeated(X, times, self._empty)
+            if repeated is not None:
+                return repeated
         return self.xp.tile(X, reps)
 
     def insert_into(self, shape: Shape, Xs: Sequence[ArrayXd]) -> Any:
         """Zeros of a shape, with Xs[i] at the beginning of row i, in the dtype of the first of them."""
         if not isinstance(Xs, (list, tuple)) or not Xs:
             raise TypeError(f"insert_into: Xs must be a list of at least one array, got {described(Xs)}")
+        known = matrices().alike(tuple(Xs)) if self.xp is np else None
+        if known is not None and known.fits_into(shape) and known.dtype.kind in "biufc" and known.dtype.isnative:
+            inserted = self.alloc(shape, dtype=known.dtype, zeros=False)
+            matrices().fill(known, inserted)
+            self._clear(inserted[len(Xs) :])
+            return inserted
         arrays = [self._array("insert_into: Xs", X, None) for X in Xs]
         dtype = arrays[0].dtype
         # Zeros only where nothing else goes, for numbers: in other dtypes 0 is not what zeroed memory says.

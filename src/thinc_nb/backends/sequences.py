@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
 from operator import attrgetter, itemgetter
 from typing import Any, overload
 
@@ -24,7 +25,8 @@ from ..types import (
     Padded,
 )
 from ._base import OpsBase, check_integer, host_lengths
-from ._memory import SMALLEST
+from ._lists import matrices
+from ._memory import LARGEST_HELD, SMALLEST
 
 MANY = 4
 """Sequences that are sooner looked at all at once."""
@@ -104,7 +106,7 @@ class SequenceOps(OpsBase):
                 return only.copy()
         if len(arrays) >= MANY and self.xp is np:
             # A tuple of its own: nobody takes an array out of it before it is copied.
-            joined = _concatenated()(tuple(arrays), self._empty)
+            joined = matrices().concatenated(tuple(arrays), self._empty)
             if joined is not None:
                 return joined
         if set(map(type, arrays)) != {np.ndarray} or arrays[0].ndim != 2 or arrays[0].dtype.hasobject:
@@ -154,6 +156,14 @@ class SequenceOps(OpsBase):
         sequences differ in more than length.
         """
         round_to = check_integer("pad: round_to", round_to, 1)
+        known = self._known(seqs)
+        if known is not None:
+            shape = (len(known.arrays), -(-known.steps // round_to) * round_to, *known.sides)
+            # What is larger takes no memory where there are only zeros.
+            if prod(shape) * known.dtype.itemsize <= LARGEST_HELD:
+                filled = self._empty(shape, known.dtype)
+                matrices().fill(known, filled)
+                return filled
         sequences = _alike("pad", seqs)
         if not sequences:
             raise ValueError("pad: Cannot pad empty sequence")
@@ -200,6 +210,11 @@ class SequenceOps(OpsBase):
 
         An empty list gives float32 data (0, 0, 0). ValueError if the sequences differ in more than length.
         """
+        known = self._known(seqs)
+        if known is not None and len(known.sides) == 1:
+            made = matrices().sorted_by_length(known, self._empty)
+            if made is not None:
+                return Padded(*made)
         sequences = _alike("list2padded", seqs)
         if not sequences:
             none: Any = self.xp.zeros((0,), dtype="int32")
@@ -233,6 +248,12 @@ class SequenceOps(OpsBase):
         """
         if not isinstance(padded, Padded):
             raise TypeError(f"padded2list: padded must be a Padded, got {described(padded)}")
+        given: Any = padded.data
+        if self.xp is np and type(given) is np.ndarray and given.dtype.isnative:
+            known = matrices().in_order(given, padded.lengths, padded.indices, self._empty)
+            if known is not None:
+                all_rows, bounds = known
+                return [all_rows[start:end] for start, end in pairwise(bounds)]
         data: Any = self._array("padded2list: data", padded.data, None)
         sizes = host_lengths("padded2list: lengths", padded.lengths)
         indices = host_lengths("padded2list: indices", padded.indices)
@@ -252,6 +273,11 @@ class SequenceOps(OpsBase):
             sequences[index] = rows[end : end + size]
             end += size
         return sequences
+
+    def _known(self, arrays: Any) -> Any:
+        """What compiled code knows of a list of arrays that are alike; None of others."""
+        # A tuple of its own: nobody takes an array out of it before it is copied.
+        return matrices().alike(tuple(arrays)) if self.xp is np and isinstance(arrays, (list, tuple)) else None
 
     def _rows_of_sequences(self, data: Any, sizes: list[int]) -> Any:
         """The first `size` steps of each sequence of (steps, sequences, width), one sequence after the other."""
@@ -273,13 +299,6 @@ class SequenceOps(OpsBase):
 # Looked up in C: there are many short sequences in a batch.
 _SIZE, _NDIM, _SHAPE, _DTYPE = map(attrgetter, ("size", "ndim", "shape", "dtype"))
 _TRAILING = itemgetter(slice(1, None))
-
-
-@cache
-def _concatenated() -> Callable[..., Any]:
-    from ..kernels import _matrices  # With numba, which is imported where it is used.
-
-    return _matrices.concatenated
 
 
 def _arrays(what: str, arrays: Any) -> list[Any]:

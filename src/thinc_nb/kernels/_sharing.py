@@ -50,49 +50,72 @@ def make_share(kernel: Kernel[...], step: int) -> Any:
     @intrinsic
     def share(typing_context: Any, board: Any, stop: Any, args: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            board, stop, arguments = values
-            sizes = [_size(context, builder, args, arguments, place) for place in kernel.weighty]
-            size = _work_of_product(builder, sizes[:2], stop) if kernel.is_product else _largest(builder, sizes)
-            large = builder.icmp_signed(">=", size, _word(builder, board, _board.SHARED_FROM))
-            result = cgutils.alloca_once_value(builder, builder.zext(large, WORD))
-            function = _word(builder, board, _board.SHARE)
-            with builder.if_then(builder.and_(large, cgutils.is_not_null(builder, function)), likely=False):
-                passed = cgutils.alloca_once(builder, ir.LiteralStructType([WORD, arguments.type]))
-                builder.store(stop, cgutils.gep_inbounds(builder, passed, 0, 0))
-                builder.store(arguments, cgutils.gep_inbounds(builder, passed, 0, 1))
-                task = _task(context, builder, passed.type, args)
-                given = [board, builder.ptrtoint(task, WORD), builder.ptrtoint(passed, WORD), stop, size]
-                # numba's functions return a result and an error, by reference: the first two arguments.
-                unused = [cgutils.alloca_once(builder, WORD), cgutils.alloca_once(builder, WORD)]
-                call_address(builder, function, [*unused, *given, ir.Constant(WORD, step)], ir.IntType(32))
-                builder.store(ir.Constant(WORD, -1), result)
-            return builder.load(result)
+            sizes = [_size(context, builder, args, values[2], place) for place in kernel.weighty]
+            size = _work_of_product(builder, sizes[:2], values[1]) if kernel.is_product else _largest(builder, sizes)
+            return _shared(context, builder, kernel, args, values, size, step)
 
         return types.int64(types.int64, types.int64, args), generate
 
-    def _task(context: Any, builder: Any, kind: Any, args: Any) -> Any:
-        """``void task(passed, start, stop)``: the loop that is being made, over a range."""
-        # Otherwise LLVM would inline the loop into the task, and compile it twice.
-        builder.function.attributes.add("noinline")
-        function = ir.Function(
-            builder.module, ir.FunctionType(ir.VoidType(), [WORD] * 3), builder.module.get_unique_name("task")
-        )
-        function.linkage = "internal"
-        address, start, stop = function.args
-        inside = ir.IRBuilder(function.append_basic_block("entry"))
-        passed = inside.load(inside.inttoptr(address, kind))
-        items, arguments = inside.extract_value(passed, 0), inside.extract_value(passed, 1)
-        if kernel.by_item:
-            arguments = _parts(kernel, context, inside, args, arguments, items, start, stop)
-            start, stop = ir.Constant(WORD, 0), inside.sub(stop, start)
-        argtypes = (types.int64, types.int64, args)
-        context.call_conv.call_function(
-            inside, builder.function, types.int64, argtypes, (inside.neg(start), stop, arguments)
-        )
-        inside.ret_void()
-        return function
-
     return share
+
+
+@intrinsic
+def share_items(typing_context: Any, board: Any, stop: Any, size: Any, args: Any) -> Any:
+    """What `make_share` makes, for a loop that belongs to no kernel and is called with board, stop, *args.
+
+    size: how many elements of work there are.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        board, stop, size, arguments = values
+        return _shared(context, builder, None, args, (board, stop, arguments), size, 1)
+
+    return types.int64(types.int64, types.int64, types.int64, args), generate
+
+
+def _shared(
+    context: Any, builder: Any, kernel: Kernel[...] | None, args: Any, values: Any, size: Any, step: int
+) -> Any:
+    board, stop, arguments = values
+    large = builder.icmp_signed(">=", size, _word(builder, board, _board.SHARED_FROM))
+    result = cgutils.alloca_once_value(builder, builder.zext(large, WORD))
+    function = _word(builder, board, _board.SHARE)
+    with builder.if_then(builder.and_(large, cgutils.is_not_null(builder, function)), likely=False):
+        passed = cgutils.alloca_once(builder, ir.LiteralStructType([WORD, arguments.type]))
+        builder.store(stop, cgutils.gep_inbounds(builder, passed, 0, 0))
+        builder.store(arguments, cgutils.gep_inbounds(builder, passed, 0, 1))
+        task = _task(context, builder, kernel, passed.type, args)
+        given = [board, builder.ptrtoint(task, WORD), builder.ptrtoint(passed, WORD), stop, size]
+        # numba's functions return a result and an error, by reference: the first two arguments.
+        unused = [cgutils.alloca_once(builder, WORD), cgutils.alloca_once(builder, WORD)]
+        call_address(builder, function, [*unused, *given, ir.Constant(WORD, step)], ir.IntType(32))
+        builder.store(ir.Constant(WORD, -1), result)
+    return builder.load(result)
+
+
+def _task(context: Any, builder: Any, kernel: Kernel[...] | None, kind: Any, args: Any) -> Any:
+    """``void task(passed, start, stop)``: the loop that is being made, over a range."""
+    # Otherwise LLVM would inline the loop into the task, and compile it twice.
+    builder.function.attributes.add("noinline")
+    function = ir.Function(
+        builder.module, ir.FunctionType(ir.VoidType(), [WORD] * 3), builder.module.get_unique_name("task")
+    )
+    function.linkage = "internal"
+    address, start, stop = function.args
+    inside = ir.IRBuilder(function.append_basic_block("entry"))
+    passed = inside.load(inside.inttoptr(address, kind))
+    items, arguments = inside.extract_value(passed, 0), inside.extract_value(passed, 1)
+    if kernel is not None and kernel.by_item:
+        arguments = _parts(kernel, context, inside, args, arguments, items, start, stop)
+        start, stop = ir.Constant(WORD, 0), inside.sub(stop, start)
+    # A kernel's arguments come as one, in a tuple.
+    kinds = tuple(args) if kernel is None else (args,)
+    given = cgutils.unpack_tuple(inside, arguments) if kernel is None else [arguments]
+    context.call_conv.call_function(
+        inside, builder.function, types.int64, (types.int64, types.int64, *kinds), (inside.neg(start), stop, *given)
+    )
+    inside.ret_void()
+    return function
 
 
 def make_part_from(kernel: Kernel[...]) -> Any:

@@ -74,7 +74,7 @@ def warmup(
         # What they share their work with, and what is compiled beside them.
         from . import _board, _matrices
 
-        _matrices.functions()
+        _matrices.warm(only_flatten=names is not None)
         if _threads.num_threads > 1:
             _board.functions()
     # A process takes a second to start: none is needed for what is only loaded.
