@@ -134,3 +134,12 @@ def test_the_smallest_that_is_transposed(transposed):
         X = np.ones((columns, TRANSPOSED_FROM // 128), "f4").T
         ops.as_contig(X)
     assert transposed == [(TRANSPOSED_FROM // 128, 128)]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_operations_take_what_is_in_fortrans_order_by_the_same_way(transposed, dtype):
+    X = np.random.default_rng(0).standard_normal((150, 130)).astype(dtype)
+    turned = np.asfortranarray(X)
+    np.testing.assert_array_equal(ops.gelu(turned), ops.gelu(X))
+    np.testing.assert_array_equal(ops.softmax(X, axis=0), ops.softmax(np.ascontiguousarray(X.T)).T)
+    assert transposed == [X.shape, X.shape[::-1], X.shape]

@@ -51,6 +51,10 @@ class OpsBase:
         """Write zeros into a contiguous array of numbers."""
         array.fill(0)
 
+    def _contiguous(self, X: Any) -> Any:
+        """X, or a C-contiguous copy of it."""
+        return self.xp.ascontiguousarray(X)
+
     def _matmul(self, a: Any, b: Any, out: Any) -> None:
         """out = a @ b, of matrices on the device."""
         self.xp.matmul(a, b, out=out)
@@ -75,7 +79,7 @@ class OpsBase:
             if X.dtype.kind not in "fiub":
                 raise TypeError(f"{what} must hold real numbers, got {described(X)}")
             X = X.astype("float64" if X.dtype.itemsize > 8 else "float32")
-        return X if X.flags.c_contiguous else self.xp.ascontiguousarray(X)
+        return X if X.flags.c_contiguous else self._contiguous(X)
 
     def _ints(self, what: str, X: Any, ndim: int | None = None, dtype: str = "int32") -> Any:
         """X as a C-contiguous array of the integer dtype. OverflowError if a value does not fit it."""

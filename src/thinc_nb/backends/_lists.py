@@ -12,3 +12,11 @@ def matrices() -> ModuleType:
     from ..kernels import _matrices
 
     return _matrices
+
+
+@cache
+def views() -> ModuleType:
+    """`kernels._views`, as above."""
+    from ..kernels import _views
+
+    return _views

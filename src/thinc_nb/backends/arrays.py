@@ -179,21 +179,24 @@ class ArrayOps(OpsBase):
     def as_contig(self, data: ArrayT, dtype: DTypes | None = None) -> ArrayT:
         """The data as a C-contiguous array, itself if it is one of that dtype."""
         given: Any = data
-        turned: ArrayT | None = None
-        if type(given) is np.ndarray and given.ndim == 2 and given.size >= TRANSPOSED_FROM:
-            turned = self._turned(given, given.dtype if dtype is None else np.dtype(dtype))
-        contiguous: ArrayT = self.xp.ascontiguousarray(data, dtype=dtype) if turned is None else turned
+        # Asked for nothing else, or for what it has.
+        as_it_is = dtype is None or (type(given) is np.ndarray and given.dtype == np.dtype(dtype))
+        contiguous: ArrayT = self._contiguous(data) if as_it_is else self.xp.ascontiguousarray(data, dtype=dtype)
         return contiguous
 
-    def _turned(self, X: Any, dtype: Any) -> Any:
+    def _contiguous(self, X: Any) -> Any:
+        turned = self._turned(X) if type(X) is np.ndarray and X.ndim == 2 and X.size >= TRANSPOSED_FROM else None
+        return self.xp.ascontiguousarray(X) if turned is None else turned
+
+    def _turned(self, X: Any) -> Any:
         """A C-contiguous copy of a matrix in Fortran's order, by a kernel; None for what numpy copies."""
         word, flags = WORDS.get(X.itemsize), X.flags
-        if word is None or flags.c_contiguous or not flags.f_contiguous or X.dtype != dtype or self.xp is not np:
+        if word is None or flags.c_contiguous or not flags.f_contiguous or self.xp is not np:
             return None
         # A kernel would be compiled anew for what is read-only.
-        if dtype.hasobject or not flags.writeable:
+        if X.dtype.hasobject or not flags.writeable:
             return None
-        out = self._empty(X.shape, dtype)
+        out = self._empty(X.shape, X.dtype)
         kernels.transpose.run(out.view(word), X.T.view(word))
         return out
 

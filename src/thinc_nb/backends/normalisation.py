@@ -89,14 +89,14 @@ class NormalisationOps(OpsBase):
         if not -X.ndim <= axis < X.ndim:
             raise ValueError(f"{what} has no axis {axis}, got {described(X)}")
         if axis not in (-1, X.ndim - 1):
-            X = self.xp.ascontiguousarray(self.xp.moveaxis(X, axis, -1))
+            X = self._contiguous(self.xp.moveaxis(X, axis, -1))
         return X.reshape(math.prod(X.shape[:-1]), X.shape[-1]), X.shape
 
     def _back(self, rows: Any, shape: tuple[int, ...], axis: int) -> Any:
         if rows.shape == shape and axis == -1:
             return rows
         X = rows.reshape(shape)
-        return X if axis in (-1, X.ndim - 1) else self.xp.ascontiguousarray(self.xp.moveaxis(X, -1, axis))
+        return X if axis in (-1, X.ndim - 1) else self._contiguous(self.xp.moveaxis(X, -1, axis))
 
 
 def _check_temperature(what: str, temperature: float) -> None:

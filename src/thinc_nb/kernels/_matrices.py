@@ -222,11 +222,12 @@ def concatenated(arrays: tuple[Any, ...], empty: Empty) -> Any:
     if known is None:
         return None
     found, rows = known
-    _, *sides = arrays[0].shape
-    out = empty((rows, *sides), arrays[0].dtype)
-    row_bytes = out.nbytes // rows if rows else 0
-    parts = 1 if out.nbytes <= _moves.PART else max(found.item(len(arrays), 1) * row_bytes // _moves.PART, 1)
-    _moves.run(_moves.place, len(arrays) * parts, id(out), found, row_bytes, 0, parts)
+    first, count = arrays[0], len(arrays)
+    out = empty((rows, *first.shape[1:]), first.dtype)
+    size = out.nbytes
+    row_bytes = size // rows if rows else 0
+    parts = 1 if size <= _moves.PART else max(found.item(count, 1) * row_bytes // _moves.PART, 1)
+    _moves.run(_moves.place, count * parts, id(out), found, row_bytes, 0, parts)
     return out
 
 
@@ -250,8 +251,8 @@ def sorted_by_length(known: Sequences, empty: Empty) -> tuple[Any, Any, Any, Any
     return data, reached, lengths, indices
 
 
-def in_order(data: Any, lengths: Any, indices: Any, empty: Empty) -> tuple[Any, list[int]] | None:
-    """The inverse: all rows, one sequence after the other, and where these begin, with the end of the last.
+def in_order(data: Any, lengths: Any, indices: Any, empty: Empty) -> tuple[Any, Any] | None:
+    """The inverse: all rows, one sequence after the other, and how many each has, int64.
 
     None for what does not belong together, or is not C-contiguous, or of objects.
     """
@@ -271,7 +272,7 @@ def in_order(data: Any, lengths: Any, indices: Any, empty: Empty) -> tuple[Any, 
         return None
     out = empty((rows, width), data.dtype)
     _moves.run(_moves.cross, steps, id(data), id(out), found, indices, reached, row_bytes, 0)
-    return out, found[:, 2].tolist()
+    return out, found[:count, 1].copy()
 
 
 def repeated(x: Any, times: int, empty: Empty) -> Any:
