@@ -1,4 +1,4 @@
-"""How errors name a value, and other errors."""
+"""How errors describe a value, and other errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .types import Padded, Ragged
 
 
 def described(X: object) -> str:
-    """Dtype and shape of an array, otherwise the type, with what is in it."""
+    """The dtype and shape of an array; of other values the type, with what is in it."""
     if is_xp_array(X):
         return f"{X.dtype} {tuple(X.shape)}"
     if isinstance(X, (Ragged, Padded)):
@@ -35,5 +35,5 @@ def place_of(X: object) -> str:
 
 
 def explain(error: BaseException) -> str:
-    """What an error says; its name if it says nothing."""
+    """The message of an error, or the name of its type if it has none."""
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Seeds for frameworks that have not been imported yet: `fix_random_seed` neither waits for torch nor forgets it."""
+"""Seeds for frameworks that are imported later: `fix_random_seed` does not import torch, and does not forget it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _seeds: dict[str, Callable[[], None]] = {}
 
 
 def seed_now_or_on_import(name: str, seed: Callable[[], None]) -> None:
-    """Call `seed` if the module is imported; if not, when somebody imports it. The last call for a module counts."""
+    """Call `seed` now if the module is imported, or when it is. Of several calls for a module the last one counts."""
     if name in sys.modules:
         seed()
         return
@@ -27,7 +27,7 @@ def seed_now_or_on_import(name: str, seed: Callable[[], None]) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Has the other finders find the modules it waits for, and their loaders call back."""
+    """Lets the other finders find the modules that it waits for, and makes their loaders call back."""
 
     def __init__(self) -> None:
         self._asking = threading.local()

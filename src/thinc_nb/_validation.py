@@ -1,7 +1,7 @@
 """Checks that what goes into and comes out of a layer fits the annotations of its forward function.
 
-Thinc leaves this to pydantic. The checks here know the types that such annotations are made of, say what is wrong where
-in pydantic's words, and let through what they do not know.
+Thinc leaves this to pydantic. The checks here know the types that such annotations are made of, describe problems in
+pydantic's words, and accept what they do not know.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def validate_fwd_input_output(name: str, func: Callable[[Any, Any, bool], Any], 
     if X is not None and parameters[1] in hints:
         problems += _problems(X, hints[parameters[1]], ("X",))
     if Y is not None and "return" in hints:
-        # The annotation is of the pair of output and callback; any function may stand for the callback.
+        # The annotation stands for the pair of output and callback. Any function may stand for the callback.
         problems += _problems((Y, func), hints["return"], ("Y",))
     if problems:
         raise DataValidationError(name, X, Y, [{"loc": place, "msg": message} for place, message in problems])
@@ -125,7 +125,7 @@ def _problems(value: Any, annotation: Any, place: Location) -> Iterator[Problem]
 
 
 def _problems_of_all(value: Any, alternatives: tuple[Any, ...], place: Location) -> Iterator[Problem]:
-    """Those of each alternative, unless one has none."""
+    """The problems with each alternative, or none if one of them fits."""
     found = [list(_problems(value, alternative, place)) for alternative in alternatives]
     if all(found):
         yield from dict.fromkeys(problem for problems in found for problem in problems)

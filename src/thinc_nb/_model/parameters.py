@@ -14,8 +14,8 @@ does what it says, and its last line brings the parameter home, because `W` is t
 copied into place, the first call would have changed `W` itself. Only `lay_out` leaves the arrays behind that it was
 given.
 
-What is added to a gradient is copied, to memory beside the weights. Only `set_grad` keeps the array that it is given,
-as Thinc does; the optimizer is then called for that parameter alone.
+A value that is added to a gradient is copied, to memory beside the weights. Only `set_grad` keeps the array that it is
+given, as in Thinc; the optimizer is then called for that parameter alone.
 
 Parameters that share memory (tied weights) stay where they are, so that they stay tied. A block knows nothing of its
 parameters and there is no registry: when the models die, so does the memory.
@@ -54,7 +54,7 @@ ALIGNMENT = 64
 PAGE, STAGGER = 4096, 832
 """Bytes. Among any five places one after the other there are 768 or more between two."""
 _PLACES = count()
-# One lock for all blocks: a block takes it once, when its first gradient is written.
+# One lock for all blocks. A block takes it only when its first gradient is written.
 _GRADIENTS_LOCK = threading.Lock()
 
 
@@ -67,7 +67,7 @@ class GradientState(enum.Enum):
     WRITTEN = "written"
 
 
-# To ask the class for one of them takes Python 3.11 longer than most of what is done with it.
+# Module variables: reading a member of an Enum takes Python 3.11 longer than most of what is done with it.
 CLEAN, BLANK, ZEROED, WRITTEN = GradientState
 
 
@@ -118,7 +118,7 @@ class Parameter:
         self.state = CLEAN
         self.home: Home | None = None
         self.span: tuple[Home, Span] | None = None
-        """What `_span` said last, and of which home."""
+        """The last result of `_span`, and the home that it was for."""
         self.grad_is_given = False
 
     @property
@@ -150,7 +150,7 @@ class Parameter:
 
     @property
     def has_no_gradient(self) -> bool:
-        """Whether the gradient is zero, and nobody has its buffer: the next one can be written over it."""
+        """Whether the gradient is zero and nobody has its buffer, so that the next gradient can be written over it."""
         return self.state is CLEAN or self.state is BLANK
 
     def read_grad(self) -> FloatsXd | None:
@@ -175,7 +175,7 @@ class Parameter:
         return grad
 
     def add_grad(self, value: FloatsXd) -> None:
-        """Add to the gradient. Into a clean one the value is copied: that saves filling with zeros, and a read."""
+        """Add to the gradient. A clean one becomes a copy of the value: filling it with zeros first takes longer."""
         grad = self.grad
         if grad is None:
             grad = self.need_grad(value)

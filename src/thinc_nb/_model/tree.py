@@ -95,7 +95,7 @@ def _walk_depth_first(root: Node, *, post_order: bool) -> Iterator[Node]:
 
 
 def path_to(root: Node, node: Node) -> str:
-    """How an error names a node: the names from the root to it, with the places in the lists of layers."""
+    """The path by which an error names a node: the names from the root to it, with places in lists of layers."""
     parents: dict[int, tuple[Node, int]] = {}
     for parent in walk(root, "bfs"):
         for i, layer in enumerate(parent.layers):
@@ -109,7 +109,7 @@ def path_to(root: Node, node: Node) -> str:
 
 
 class _Origin:
-    """The node that an error comes from. It stays here when the error is copied or pickled, as for another process."""
+    """The node that an error comes from. It stays behind when the error is copied, or pickled for another process."""
 
     __slots__ = ("node",)
 
@@ -121,7 +121,7 @@ class _Origin:
 
 
 def locate(error: Exception, root: Node) -> None:
-    """Say in an error that came out of a node's function which node it was, as seen from `root`.
+    """Say in an error that came out of the function of a node which node it was, as seen from `root`.
 
     Called by every node that the error passes, from the innermost outwards.
     """
@@ -133,13 +133,13 @@ def locate(error: Exception, root: Node) -> None:
     if isinstance(error, ModelError):
         error.layer_path = None if node is root else path
         return
-    # Of other errors the message is not ours to change. Python 3.10 does not show notes.
+    # The messages of other errors are not ours to change: they get a note, which Python 3.10 does not show.
     notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith(_IN_LAYER)]
     error.__dict__["__notes__"] = [*notes, f"{_IN_LAYER} {path}"]
 
 
 def pair_of(node: Node, result: object, is_train: bool) -> Any:
-    """What a forward function gave, if it is a pair. ForwardError else: an array of two rows would pass for one.
+    """The result of a forward function, if it is a pair. Else ForwardError: an array of two rows would pass for one.
 
     Only in training somebody calls the callback: for prediction anything may stand there, as in Thinc.
     """
@@ -152,7 +152,7 @@ def pair_of(node: Node, result: object, is_train: bool) -> Any:
 
 
 def with_located_gradients(root: Node, result: Any) -> Any:
-    """What a forward function gave, with a callback that says in its errors where they are."""
+    """The result of a forward function, with a callback whose errors say where they come from."""
     Y, callback = result
 
     def backprop(*args: Any, **kwargs: Any) -> Any:
@@ -166,7 +166,7 @@ def with_located_gradients(root: Node, result: Any) -> Any:
 
 
 def callback_through(root: Node, callbacks: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    """The callback of a node that ran layers one after the other: theirs, from the last to the first."""
+    """The callback of a node that ran layers one after another: calls theirs from the last to the first."""
 
     def backprop(dY: Any) -> Any:
         try:
@@ -181,9 +181,10 @@ def callback_through(root: Node, callbacks: Sequence[Callable[[Any], Any]]) -> C
 
 
 def locate_gradient(error: Exception, root: Node) -> None:
-    """As `locate`, of an error that came out of a callback.
+    """`locate` for an error that came out of a callback.
 
-    Callbacks are not called through nodes: the layer is the one that the innermost function on the way works on.
+    Callbacks are not called through their nodes, so the node is the one that the innermost function on the way works
+    on.
     """
     if "_layer" not in error.__dict__:
         layer: Any = root
@@ -201,7 +202,7 @@ _IN_LAYER = "In the layer"
 
 
 def _short(name: str) -> str:
-    """The name of a combination holds those of all its layers: its beginning and end say which it is."""
+    """A name, shortened: that of a combination holds the names of all its layers, and its ends tell which it is."""
     return repr(name if len(name) <= 60 else f"{name[:40]}…{name[-19:]}")
 
 
@@ -225,7 +226,7 @@ def infer_dim(node: Node, name: str, data: object) -> None:
 def infer_shared_dim(root: Node, name: str, data: object) -> None:
     """Set a dimension of a node, and of its layers where it is open, to the width of example data.
 
-    Only those that have the dimension are asked for it: spaCy's layers that take documents have no width of input.
+    Only layers that have the dimension are asked: those of spaCy that take documents have no width of input.
     """
     if root.has_dim(name) is not False:
         infer_dim(root, name, data)
@@ -284,7 +285,7 @@ def copy_tree(root: ModelT) -> ModelT:
     nodes = list(walk(root, "bfs"))
     twins = {id(node): node._blank_copy() for node in nodes}
     shims: dict[int, Shim] = {}
-    # Keeps what is copied by value consistent: a node that is met in an attribute is its twin, operations are shared.
+    # So that values copied into the new tree refer to it: a node in an attribute becomes its copy. Ops are shared.
     memo: dict[int, Any] = {id(node.ops): node.ops for node in nodes}
     memo.update(twins)
     for node in nodes:
@@ -310,7 +311,7 @@ def copy_tree(root: ModelT) -> ModelT:
 def _copy_value(value: object, memo: dict[int, Any]) -> object:
     try:
         return copy.deepcopy(value, memo)
-    except TypeError:  # locks, open files, modules: nothing that two models could not share
+    except TypeError:  # locks, open files, modules, which both models may share
         return value
 
 
@@ -324,7 +325,7 @@ def deep_copy(node: ModelT, memo: dict[int, Any]) -> ModelT:
 
 
 def move_tree(root: Node, ops: Ops) -> None:
-    """Run a tree with other operations, its arrays on their device. If an array cannot move, nothing changes."""
+    """Give a tree other ops, and move its arrays to their device. If an array cannot move, nothing changes."""
     nodes = list(walk(root, "bfs"))
     moved = []
     for node in nodes:
