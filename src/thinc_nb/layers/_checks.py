@@ -77,9 +77,9 @@ def gradients_of_parts(model: Model[Any, Any], dYs: Any, count: int) -> list[Any
     return gradients
 
 
-def wrong_gradient(model: Model[Any, Any], expected: str, dY: object) -> InputError:
+def wrong_gradient(model: Model[Any, Any], expected: str, dY: object) -> InputKindError:
     """The error for a gradient that is not what the output is."""
-    return InputError(f"the gradient of layer {model.name!r} must be {expected}, got {described(dY)}")
+    return InputKindError(f"the gradient of layer {model.name!r} must be {expected}, got {described(dY)}")
 
 
 def fitted_gradient(model: Model[Any, Any], dY: Any, Y: ArrayXd) -> Any:

@@ -10,7 +10,7 @@ from .._model.tree import infer_dim
 from ..errors import InputError
 from ..model import Model
 from ..types import NI, Floats1d, Floats2d
-from ._checks import check_gradient, check_rows, wrong_type
+from ._checks import check_rows, fitted_gradient, wrong_type
 
 
 def CauchySimilarity(nI: NI | None = None) -> Model[tuple[Floats2d, Floats2d], Floats1d, NI, int]:
@@ -38,7 +38,7 @@ def forward(
     Y: Floats1d = 1 / (1 + squares @ W)
 
     def backprop(dY: Floats1d) -> tuple[Floats2d, Floats2d]:
-        check_gradient(model, dY, Y)
+        dY = fitted_gradient(model, dY, Y)
         d_total = -dY * Y * Y
         model.inc_grad("W", d_total @ squares)
         dX1: Floats2d = d_total[:, None] * (2 * W) * difference
