@@ -22,7 +22,6 @@ from ._pydantic import AcceptsInstances
 from .backends import CupyOps, NumpyOps, Ops, get_current_ops
 from .contracts import follow_environment
 from .serialize import deserialize_attr, serialize_attr
-from .types import InT, OutT
 from .util import DATA_VALIDATION, validate_fwd_input_output
 
 if TYPE_CHECKING:
@@ -44,6 +43,9 @@ __all__ = [
     "wrap_model_recursive",
 ]
 
+# A model takes its input and gives its output.
+InT = TypeVar("InT", contravariant=True)
+OutT = TypeVar("OutT", covariant=True)
 # Widths of input and output. They exist for the type checker only: the plugin fills in the numbers it knows.
 NI_co = TypeVar("NI_co", bound=int, default=Any, covariant=True)
 NO_co = TypeVar("NO_co", bound=int, default=Any, covariant=True)

@@ -106,9 +106,10 @@ Array1dT = TypeVar("Array1dT", bound=Array1d)
 FloatsXdT = TypeVar("FloatsXdT", bound=FloatsXd)
 SelfT = TypeVar("SelfT")
 
-# A model takes its input type and gives its output type.
-InT = TypeVar("InT", contravariant=True)
-OutT = TypeVar("OutT", covariant=True)
+# What a model takes and gives, in functions of users: invariant, as in Thinc, since a checker refuses others in the
+# signature of a callback.
+InT = TypeVar("InT")
+OutT = TypeVar("OutT")
 # Combinators of users may return these: the mypy plugin replaces them by the output type of what is combined.
 XY_YZ_OutT = TypeVar("XY_YZ_OutT", default=Any)
 XY_XY_OutT = TypeVar("XY_XY_OutT", default=Any)

@@ -31,3 +31,6 @@ class Module:
 
 class ModuleList(Module):
     def __init__(self, modules: Iterable[Module] | None = None) -> None: ...
+
+# The rest of the module, which is not described.
+def __getattr__(name: str) -> Any: ...

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from mypy.checker import TypeChecker
+from mypy.errorcodes import CALL_ARG
 from mypy.expandtype import expand_type
 from mypy.maptype import map_instance_to_supertype
 from mypy.nodes import ARG_STAR, CallExpr, Expression, MemberExpr, NameExpr, Node, RefExpr, TempNode
@@ -64,6 +65,8 @@ def result_of(
     """The type of what a call gives; its widths are kept beside the expression. is_checked: mypy has seen the types."""
     match treatment.way:
         case "variadic":
+            if treatment.is_overloaded and not is_checked and not _are_known(treatment, report, arguments):
+                return report.any_model()
             return _combined(treatment, report, arguments, labels)
         case "marked":
             return _marked(treatment, report, arguments, default)
@@ -100,6 +103,14 @@ def _combined(
             report.fail(f"needs at least two layers, got {len(layers)}", report.context, LAYER_CALL)
         return _made(report, layers[0] if layers else None)
     return _made(report, rules.VARIADIC[treatment.rule](report, layers, labels))
+
+
+def _are_known(treatment: Treatment, report: Report, arguments: Sequence[Argument]) -> bool:
+    """Whether there are such keywords, of which mypy says nothing where a signature is opened."""
+    unknown = {a.name for a in arguments if a.name is not None} - set(treatment.callee.items[0].arg_names)
+    for name in unknown:
+        report.api.fail(f'Unexpected keyword argument "{name}" for "{report.name}"', report.context, code=CALL_ARG)
+    return not unknown
 
 
 def _in_order(treatment: Treatment, arguments: Sequence[Argument]) -> Sequence[Argument]:
@@ -152,9 +163,8 @@ def _fitting_itself(treatment: Treatment, report: Report, arguments: Sequence[Ar
     if number is None:
         return report.any_model()
     if not is_any(number.typ) and not is_subtype(number.typ, report.api.named_generic_type("builtins.int", [])):
-        report.fail(
-            f"the number of copies is {report.type_name(number.typ)}, not int", number.where or number.expr, LAYER_CALL
-        )
+        if not isinstance(report.context, CallExpr):  # of a call mypy has said so
+            report.fail(f"the number of copies is {report.type_name(number.typ)}, not int", number.expr, LAYER_CALL)
         return report.any_model()
     copies = int_value(number.expr, report.api)
     if copies is not None and copies < 0:
@@ -274,6 +284,26 @@ def called_reduce(api: TypeChecker, ctx: FunctionContext, treatment: Treatment) 
     if len(parts) == 1 and parts[0].kind != ARG_STAR:
         return _made(report, read_layer(report, parts[0]))
     return result_of(treatment, report, parts, ctx.default_return_type)
+
+
+def called_unnamed(
+    api: TypeChecker, arguments: Sequence[Argument], among: Sequence[Treatment], ctx: FunctionContext
+) -> Type:
+    """A call of what an expression gives; of several functions, by the rule of the first."""
+    first, node = among[0], ctx.context
+    report = Report(api, first.name, node)
+    values: list[Expression] = [TempNode(a.typ, context=a.expr) for a in arguments]
+    kinds, names = [a.kind for a in arguments], [a.name for a in arguments]
+    with api.msg.filter_errors() as errors:
+        api.expr_checker.check_call(first.callee, values, kinds, node, names, callable_name=_CHECKED)
+    if errors.has_new_errors():
+        return ctx.default_return_type  # mypy has said so, in its words
+    result = result_of(first, report, arguments, ctx.default_return_type)
+    if len(among) == 1:
+        return result
+    if isinstance(node, Node):
+        facts_of(api).widths.pop(node, None)
+    return ctx.default_return_type
 
 
 def called_partial(api: TypeChecker, ctx: MethodContext, treatments: Treatments) -> Type:

@@ -405,8 +405,16 @@ def int_value(expr: Expression | None, api: TypeChecker, depth: int = 0) -> int 
             return _calculated(expr.op, int_value(expr.left, api, depth + 1), int_value(expr.right, api, depth + 1))
         case RefExpr():
             return _named_value(expr, api, depth)
+        case CallExpr() if len(expr.args) == 1 and _keeps_numbers(expr.callee):
+            return int_value(expr.args[0], api, depth + 1)
     typ = get_proper_type(api.lookup_type_or_none(expr))
     return typ.value if isinstance(typ, LiteralType) and type(typ.value) is int else None
+
+
+def _keeps_numbers(callee: Expression) -> bool:
+    """Whether this is int, or a NewType: called with a number, it gives that number."""
+    node = callee.node if isinstance(callee, RefExpr) else None
+    return isinstance(node, TypeInfo) and (node.fullname == "builtins.int" or node.is_newtype)
 
 
 def _named_value(expr: RefExpr, api: TypeChecker, depth: int) -> int | None:
@@ -415,11 +423,20 @@ def _named_value(expr: RefExpr, api: TypeChecker, depth: int) -> int | None:
         return node.final_value
     typ = get_proper_type(api.lookup_type_or_none(expr))
     if isinstance(typ, Instance):
-        # Of a Final; mypy forgets the value of other variables.
-        typ = typ.last_known_value if isinstance(node, Var) and node.is_final else None
+        # Of a Final, or a member of an Enum; mypy forgets the value of other variables.
+        is_final = isinstance(node, Var) and node.is_final
+        typ = typ.last_known_value if is_final or _is_value_of_member(expr, api) else None
     if isinstance(typ, LiteralType) and type(typ.value) is int:
         return typ.value
     return int_value(source_of_name(expr, api), api, depth + 1)
+
+
+def _is_value_of_member(expr: RefExpr, api: TypeChecker) -> bool:
+    """Whether this is Width.SMALL.value."""
+    if not isinstance(expr, MemberExpr) or expr.name != "value":
+        return False
+    owner = get_proper_type(api.lookup_type_or_none(expr.expr))
+    return isinstance(owner, Instance) and owner.type.is_enum
 
 
 def source_of_name(expr: Expression, api: TypeChecker) -> Expression | None:

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from mypy.checker import TypeChecker
-from mypy.nodes import ARG_NAMED, ARG_OPT, ARG_POS, ARG_STAR, CallExpr, Expression, MypyFile, RefExpr
+from mypy.nodes import ARG_NAMED, ARG_OPT, ARG_POS, ARG_STAR, ARG_STAR2, CallExpr, Expression, MypyFile, RefExpr
 from mypy.options import Options
 from mypy.plugin import (
     CheckerPluginInterface,
     FunctionContext,
     FunctionSigContext,
     MethodContext,
+    MethodSigContext,
     Plugin,
     ReportConfigContext,
 )
 from mypy.types import FunctionLike, Type
 
-from .calls import called_partial, called_reduce, result_of
+from .calls import called_partial, called_reduce, called_unnamed, result_of
 from .facts import facts_of
 from .layers import Argument, Report, as_model
 from .names import MODEL, OPERATORS, PARTIAL, PARTIAL_CALL, REDUCE
@@ -33,7 +34,7 @@ from .treatments import Treatment, Treatments
 _KEPT: Final = 4096
 _NOBODY: Final = "_"
 _PASSED_OVER: Final = suppress(Exception)
-_ContextT = TypeVar("_ContextT", FunctionSigContext, FunctionContext, MethodContext)
+_ContextT = TypeVar("_ContextT", FunctionSigContext, MethodSigContext, FunctionContext, MethodContext)
 _ResultT = TypeVar("_ResultT")
 _HookT = TypeVar("_HookT")
 
@@ -48,6 +49,7 @@ class ThincNbPlugin(Plugin):
         self._hooks: dict[str, Callable[[FunctionContext], Type] | None] = {}
         self._method_hooks: dict[str, Callable[[MethodContext], Type] | None] = {}
         self._signature_hooks: dict[str, Callable[[FunctionSigContext], FunctionLike] | None] = {}
+        self._method_signature_hooks: dict[str, Callable[[MethodSigContext], FunctionLike] | None] = {}
         self._opened: dict[int, tuple[FunctionLike, FunctionLike]] = {}
 
     def report_config_data(self, ctx: ReportConfigContext) -> Any:
@@ -57,7 +59,8 @@ class ThincNbPlugin(Plugin):
     def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
         """No more dependencies; but mypy has read a file, so what was kept may be old."""
         self._treatments.forget()
-        for kept in (self._hooks, self._method_hooks, self._signature_hooks, self._opened):
+        hooks = (self._hooks, self._method_hooks, self._signature_hooks, self._method_signature_hooks)
+        for kept in (*hooks, self._opened):
             kept.clear()
         return []
 
@@ -68,6 +71,10 @@ class ThincNbPlugin(Plugin):
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
         """The result of a call."""
         return self._found(fullname, self._hooks, self._function_hook)
+
+    def get_method_signature_hook(self, fullname: str) -> Callable[[MethodSigContext], FunctionLike] | None:
+        """Combinators that are attributes, as after ``self.combine = chain``."""
+        return self._found(fullname, self._method_signature_hooks, self._method_signature_hook)
 
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
         """The result of an operator between models, of calling a partial, and of a method that makes a model."""
@@ -99,9 +106,13 @@ class ThincNbPlugin(Plugin):
         if fullname in REDUCE:
             return _guarded(self._reduce, _default_result)
         if "." not in fullname:
-            return _guarded(self._local, _default_result)
+            return _guarded(partial(self._local, fullname), _default_result)
         treatment = self._treatments.of(fullname)
         return None if treatment is None else _guarded(partial(_call, treatment), _default_result)
+
+    def _method_signature_hook(self, fullname: str) -> Callable[[MethodSigContext], FunctionLike] | None:
+        treatment = self._treatments.of_attribute(fullname)
+        return None if treatment is None else _guarded(partial(self._open, treatment), _default_signature)
 
     def _method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
         if fullname == PARTIAL_CALL:
@@ -109,9 +120,11 @@ class ThincNbPlugin(Plugin):
         name, _, method = fullname.rpartition(".")
         if name == MODEL and (symbol := OPERATORS.get(method)) is not None:
             return _guarded(partial(self._operation, symbol), _default_result)
-        treatment = self._treatments.of(fullname)
-        if treatment is None or treatment.way not in ("marked", "widths"):
-            return None
+        treatment = self._treatments.of_attribute(fullname)
+        if treatment is None:
+            treatment = self._treatments.of(fullname)
+            if treatment is None or treatment.way not in ("marked", "widths"):
+                return None
         return _guarded(partial(_call, treatment), _default_result)
 
     def _operation(self, symbol: str, ctx: MethodContext) -> Type:
@@ -123,7 +136,7 @@ class ThincNbPlugin(Plugin):
             return ctx.default_signature
         return self._open(treatment, ctx)
 
-    def _open(self, treatment: Treatment, ctx: FunctionSigContext) -> FunctionLike:
+    def _open(self, treatment: Treatment, ctx: FunctionSigContext | MethodSigContext) -> FunctionLike:
         given = ctx.default_signature
         known = self._opened.get(id(given))
         if known is None or known[0] is not given:
@@ -132,10 +145,16 @@ class ThincNbPlugin(Plugin):
             known = self._opened[id(given)] = given, _opened(ctx, treatment)
         return known[1]
 
-    def _local(self, ctx: FunctionContext) -> Type:
-        callee = getattr(ctx.context, "callee", None)
-        treatment = self._treatments.of_expression(callee, _checker(ctx))
-        return ctx.default_return_type if treatment is None else _call(treatment, ctx)
+    def _local(self, name: str, ctx: FunctionContext) -> Type:
+        api, callee = _checker(ctx), getattr(ctx.context, "callee", None)
+        treatment = self._treatments.of_expression(callee, api)
+        if treatment is not None:
+            return _call(treatment, ctx)
+        # One function of several, as in (add if deep else concatenate)(...), or an item of a list.
+        among = self._treatments.among(api.lookup_type_or_none(callee) if isinstance(callee, Expression) else None)
+        if not among or among[0].name != name:
+            return ctx.default_return_type
+        return called_unnamed(api, _arguments(ctx), among, ctx)
 
     def _reduce_signature(self, ctx: FunctionSigContext) -> FunctionLike:
         function = ctx.args[0][0] if ctx.args and ctx.args[0] else None
@@ -169,20 +188,24 @@ def _call(treatment: Treatment, ctx: FunctionContext | MethodContext) -> Type:
         if widths is not None:
             facts_of(api).widths[ctx.context] = widths
             return with_widths(report, ctx.default_return_type, widths)
+    return result_of(treatment, report, _arguments(ctx), ctx.default_return_type)
+
+
+def _arguments(ctx: FunctionContext | MethodContext) -> Arguments:
     arguments = Arguments(())
     for exprs, types, kinds, names in zip(ctx.args, ctx.arg_types, ctx.arg_kinds, ctx.arg_names, strict=True):
         for expr, typ, kind, name in zip(exprs, types, kinds, names, strict=True):
             # mypy gives a starred tuple once for each of its items.
             if kind != ARG_STAR or not arguments or arguments[-1].expr is not expr:
                 arguments.append(Argument(expr, typ, kind, name))
-    return result_of(treatment, report, arguments, ctx.default_return_type)
+    return arguments
 
 
 def _is_partial(callee: Expression) -> bool:
     return isinstance(callee, RefExpr) and callee.fullname == PARTIAL
 
 
-def _opened(ctx: FunctionSigContext, treatment: Treatment) -> FunctionLike:
+def _opened(ctx: FunctionSigContext | MethodSigContext, treatment: Treatment) -> FunctionLike:
     signature = ctx.default_signature
     if treatment.is_variadic:
         first = treatment.callee.items[0]
@@ -193,10 +216,12 @@ def _opened(ctx: FunctionSigContext, treatment: Treatment) -> FunctionLike:
             )
         kinds = zip(first.arg_names, first.arg_kinds, strict=True)
         names = [name for name, kind in kinds if name is not None and kind is ARG_POS]
+        # Unknown keywords are reported with the result: of several signatures mypy would list all.
+        stars = [ARG_STAR, ARG_STAR2] if treatment.is_overloaded else [ARG_STAR]
         return signature.copy_modified(
-            arg_types=[_anything(ctx.api)] * (len(names) + 1),
-            arg_kinds=[*[ARG_OPT] * len(names), ARG_STAR],
-            arg_names=[*names, None],
+            arg_types=[_anything(ctx.api)] * (len(names) + len(stars)),
+            arg_kinds=[*[ARG_OPT] * len(names), *stars],
+            arg_names=[*names, *[None] * len(stars)],
             variables=[],
             ret_type=_any_model(ctx.api),
         )
@@ -234,7 +259,7 @@ def _guarded(
     return guarded
 
 
-def _default_signature(ctx: FunctionSigContext) -> FunctionLike:
+def _default_signature(ctx: FunctionSigContext | MethodSigContext) -> FunctionLike:
     return ctx.default_signature
 
 

@@ -19,10 +19,12 @@ from mypy.nodes import (
     ConditionalExpr,
     Context,
     Expression,
+    IndexExpr,
     ListExpr,
     MemberExpr,
     NameExpr,
     Node,
+    SliceExpr,
     StarExpr,
     TupleExpr,
     TypeInfo,
@@ -44,7 +46,7 @@ from mypy.types import (
     get_proper_type,
 )
 
-from .facts import facts_of, items_of_name, source_of_name
+from .facts import facts_of, int_value, items_of_name, source_of_name
 from .messages import LAYER_CALL, source_of, type_name
 from .names import AT_ITEM, BY_INDEX, ENDO, FROM_LIST, MODEL, OVER_SEQ, THROUGH
 from .widths import Dim, read_width, width_type
@@ -224,22 +226,40 @@ def unpacked(api: TypeChecker, arguments: Sequence[Argument]) -> Iterator[Argume
 def written_items(api: TypeChecker, argument: Argument) -> list[Argument] | None:
     """The items of a tuple, or of a list that is written out, here or where its name got its only value."""
     expr, t = argument.expr, get_proper_type(argument.typ)
-    written: Expression | None = expr
-    if isinstance(expr, (NameExpr, MemberExpr)):
-        written = items_of_name(expr, api)
-    where = argument.expr if written is not expr else None
-    if isinstance(written, (TupleExpr, ListExpr)) and not any(isinstance(item, StarExpr) for item in written.items):
-        types = [api.lookup_type_or_none(item) for item in written.items]
+    written = _written(api, expr)
+    if written is not None:
+        where = None if isinstance(expr, (TupleExpr, ListExpr)) else expr
+        types = [api.lookup_type_or_none(item) for item in written]
         items = [
             Argument(item, typ, ARG_POS, where=where)
-            for item, typ in zip(written.items, types, strict=True)
+            for item, typ in zip(written, types, strict=True)
             if typ is not None
         ]
-        if len(items) == len(written.items):
+        if len(items) == len(written):
             return items
     if isinstance(t, TupleType) and not any(isinstance(item, UnpackType) for item in t.items):
         return [Argument(expr, item, ARG_POS, item=i) for i, item in enumerate(t.items)]
     return None
+
+
+def _written(api: TypeChecker, expr: Expression) -> Sequence[Expression] | None:
+    """The items of an expression, if they are written one by one: none is starred."""
+    if isinstance(expr, IndexExpr):
+        items = _written(api, expr.base) if isinstance(expr.index, SliceExpr) else None
+        part = _slice(api, expr.index) if isinstance(expr.index, SliceExpr) else None
+        return None if items is None or part is None else items[part]
+    written = items_of_name(expr, api) if isinstance(expr, (NameExpr, MemberExpr)) else expr
+    if not isinstance(written, (TupleExpr, ListExpr)) or any(isinstance(item, StarExpr) for item in written.items):
+        return None
+    return written.items
+
+
+def _slice(api: TypeChecker, node: SliceExpr) -> slice | None:
+    """A slice whose bounds the file says."""
+    written = (node.begin_index, node.end_index, node.stride)
+    bounds = [None if part is None else int_value(part, api) for part in written]
+    is_known = all(bound is not None or part is None for bound, part in zip(bounds, written, strict=True))
+    return slice(*bounds) if is_known and bounds[2] != 0 else None
 
 
 def read_layer(report: Report, argument: Argument) -> Layer | None:
@@ -258,6 +278,8 @@ def read_layer(report: Report, argument: Argument) -> Layer | None:
         nI, nO = widths_of(api, expr, typ) if argument.item is None else type_widths(typ)
     if (model := _model_type(typ)) is not None:
         return _as_layer(api, model)._replace(node=node, text=text, nI=nI, nO=nO, is_starred=is_starred)
+    if isinstance(typ, UnionType) and (either := _one_of(api, typ)) is not None:
+        return either._replace(node=node, text=text, nI=nI, nO=nO, is_starred=is_starred)
     problem = _problem(report, typ, str(text), is_starred=is_starred)
     if problem is None:
         return Layer(node, text, "unknown", any_type(), any_type(), nI=nI, nO=nO, is_starred=is_starred)
@@ -302,6 +324,22 @@ def _as_layer(api: TypeChecker, typ: Instance) -> Layer:
     return Layer(typ, "", "items" if typ.type.has_base(FROM_LIST) else "plain", takes, gives)
 
 
+def _one_of(api: TypeChecker, typ: UnionType) -> Layer | None:
+    """A layer that is one of several: it takes what any of them takes."""
+    layers = []
+    for item in map(get_proper_type, typ.items):
+        model = _model_type(item)
+        layer = None if model is None else _as_layer(api, model)
+        if layer is None or layer.kind != "plain":
+            return None
+        layers.append(layer)
+    gives = {get_proper_type(layer.gives) for layer in layers}
+    return layers[0]._replace(
+        takes=UnionType.make_union([layer.takes for layer in layers]),
+        gives=gives.pop() if len(gives) == 1 else any_type(),
+    )
+
+
 def _problem(report: Report, typ: ProperType, text: str, *, is_starred: bool) -> str | None:
     """What is wrong with an argument that is no Model; None if it may be one."""
     if isinstance(typ, UnionType):
@@ -339,9 +377,17 @@ def widths_of(api: TypeChecker, node: Node, typ: Type) -> tuple[Dim, Dim]:
         return declared[0] if nI is None else nI, declared[1] if nO is None else nO
     if isinstance(node, AssignmentExpr):
         return widths_of(api, node.value, typ)
+    if isinstance(node, IndexExpr) and (item := _item_at(api, node)) is not None:
+        return _widths_by_lookup(api, item)
     if isinstance(node, CallExpr) and isinstance(node.callee, MemberExpr) and node.callee.name in _SELF_METHODS:
         return _widths_by_lookup(api, node.callee.expr)
     return type_widths(typ)
+
+
+def _item_at(api: TypeChecker, node: IndexExpr) -> Expression | None:
+    """What stands at an index of a tuple."""
+    items, index = _written(api, node.base), int_value(node.index, api)
+    return None if items is None or index is None or not -len(items) <= index < len(items) else items[index]
 
 
 def _widths_by_lookup(api: TypeChecker, node: Expression) -> tuple[Dim, Dim]:

@@ -24,6 +24,7 @@ from mypy.nodes import (
     Node,
     OpExpr,
     RefExpr,
+    SliceExpr,
     StarExpr,
     StrExpr,
     TupleExpr,
@@ -51,12 +52,12 @@ def source_of(node: Node | None) -> str:
     return text if len(text) <= MAX_SOURCE else text[: MAX_SOURCE - 1].rstrip(" ,(") + "…"
 
 
-def _source(node: Node | None) -> str:
+def _source(node: Node | None) -> str:  # noqa: C901  # a line for each kind of node
     match node:
         case NameExpr():
             return node.name
         case MemberExpr():
-            return f"{_source(node.expr)}.{node.name}" if isinstance(node.expr, NameExpr) else node.name
+            return f"{_source(node.expr)}.{node.name}" if isinstance(node.expr, RefExpr) else node.name
         case IntExpr() | StrExpr() | FloatExpr():
             return repr(node.value)
         case CallExpr():
@@ -71,6 +72,9 @@ def _source(node: Node | None) -> str:
             return f"{_source(node.if_expr)} if … else {_source(node.else_expr)}"
         case IndexExpr():
             return f"{_source(node.base)}[{_source(node.index)}]"
+        case SliceExpr():
+            parts = (node.begin_index, node.end_index, node.stride)
+            return ":".join("" if part is None else _source(part) for part in parts[: 3 if node.stride else 2])
         case StarExpr():
             return f"*{_source(node.expr)}"
         case TupleExpr():
@@ -88,7 +92,8 @@ def _source(node: Node | None) -> str:
 def _callee(node: Node) -> str:
     """Without the module that the function was taken from: api.Relu is Relu."""
     if not isinstance(node, MemberExpr) or (isinstance(node.expr, RefExpr) and isinstance(node.expr.node, MypyFile)):
-        return node.name if isinstance(node, MemberExpr) else _source(node)
+        text = node.name if isinstance(node, MemberExpr) else _source(node)
+        return f"({text})" if isinstance(node, (ConditionalExpr, LambdaExpr, OpExpr)) else text
     return f"{_source(node.expr)}.{node.name}"
 
 

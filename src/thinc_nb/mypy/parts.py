@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mypy.subtypes import is_subtype
 from mypy.types import Instance, ProperType, TupleType, Type, UnpackType, get_proper_type
 
-from .layers import Label, Layer, Report, any_type, bounded
+from .layers import Label, Layer, Report, any_type
 from .messages import LAYER_DIM, LAYER_TYPE, adapter
 from .widths import At, Axes, Dim, Items, output_width
 
@@ -24,7 +24,7 @@ def fits(report: Report, given: Type, layer: Layer, before: Label, name: Label) 
             )
             return False
         item, expected = items[index], layer.rows[0]
-        if not is_subtype(bounded(item), expected):
+        if not is_subtype(item, expected):
             report.fail(
                 f"{name} expects {report.type_name(expected)} as item {index}, "
                 f"but {before} outputs {report.type_name(item)}",

@@ -84,13 +84,20 @@ def chain(report: Report, layers: Sequence[Layer], labels: Sequence[Label] | Non
     """Each layer takes what the one before gives."""
     names = labels or numbered(layers)
     result = layers[0]
+    if len(layers) == 1 and result.kind == "plain" and not is_subtype(result.gives, result.takes):
+        both = f"take {report.type_name(result.takes)} and output {report.type_name(result.gives)}"
+        report.fail(f'the layers of "{result.text}" {both}, so they cannot follow each other', result.node, LAYER_TYPE)
+        return result._replace(takes=any_type(), gives=any_type())
     # A layer that changes nothing is not the one to name when the next does not fit.
     typed_by = sized_by = names[0]
     for layer, name in zip(layers[1:], names[1:], strict=True):
         fits, joined = _join(report, result, layer, typed_by, name)
         # One error for one mistake: where the types differ already, nothing is said of widths, nor of what follows.
-        nI, nO = _join_widths(report, result, layer, sized_by, name) if fits else (result.nI, layer.nO)
-        result = joined._replace(nI=nI, nO=nO) if fits else joined._replace(gives=any_type(), nI=nI, nO=None)
+        if fits:
+            nI, nO = _join_widths(report, result, layer, sized_by, name)
+            result = joined._replace(nI=nI, nO=nO)
+        else:
+            result = joined._replace(takes=any_type(), gives=any_type(), nI=None, nO=None)
         if layer.kind != "endo":
             typed_by = name
         if layer.nO != SAME:
@@ -133,7 +140,8 @@ def _before_plain(report: Report, first: Layer, second: Layer, before: Label, na
 
 
 def _expect(report: Report, given: Type, expected: Type, layer: Layer, before: Label, name: Label) -> bool:
-    if is_subtype(bounded(given), expected):
+    # A layer that gives what it gets takes any type variable.
+    if is_subtype(bounded(given) if layer.kind in _POLYMORPHIC else given, expected):
         return True
     report.fail(
         f"{name} expects {report.type_name(expected)}, but {before} outputs {report.type_name(given)}",
@@ -160,6 +168,8 @@ def _join_widths(report: Report, first: Layer, second: Layer, before: Label, nam
             LAYER_DIM,
             _fitting(first.nO, second),
         )
+        # Neither is told again. A layer that keeps its width has the wrong one for what follows, too.
+        return None, None if second.nO == second.nI else second.nO
     return nI, output_width(second.nO, second.nI)
 
 

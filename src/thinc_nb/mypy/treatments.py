@@ -7,7 +7,17 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from mypy.checker import TypeChecker
 from mypy.nodes import Decorator, FuncDef, OverloadedFuncDef, RefExpr, SymbolTableNode, TypeInfo, Var
-from mypy.types import CallableType, FunctionLike, Instance, Overloaded, ProperType, Type, TypeVarType, get_proper_type
+from mypy.types import (
+    CallableType,
+    FunctionLike,
+    Instance,
+    Overloaded,
+    ProperType,
+    Type,
+    TypeVarType,
+    UnionType,
+    get_proper_type,
+)
 
 from .layers import as_model
 from .names import LAYERS, XY_XY, XY_YZ
@@ -82,6 +92,15 @@ class Treatments:
         treatment = self._known[fullname] = _treatment(fullname, _without_self(node, get_proper_type(node.type)))
         return treatment
 
+    def of_attribute(self, fullname: str) -> Treatment | None:
+        """How to treat calls of a combinator or wrapper that was assigned to an attribute of an object."""
+        symbol = self._lookup(fullname)
+        node = None if symbol is None else symbol.node
+        if not isinstance(node, Var) or node.is_initialized_in_class:  # as a method, it would get the object itself
+            return None
+        treatment = self.of_type(node.type)
+        return treatment if treatment is not None and treatment.is_open else None
+
     def is_settled(self, fullname: str) -> bool:
         """Whether the treatment stays what it is until a file is read anew."""
         return fullname in self._known
@@ -93,6 +112,12 @@ class Treatments:
             callee = callee.items[0]
         definition = callee.definition if isinstance(callee, CallableType) else None
         return self.of(definition.fullname) if isinstance(definition, (FuncDef, Decorator)) else None
+
+    def among(self, typ: Type | None) -> list[Treatment]:
+        """How to treat calls of what is one of several functions, where it is known how to treat each."""
+        t = get_proper_type(typ)
+        found = [self.of_type(item) for item in (t.items if isinstance(t, UnionType) else [typ])]
+        return [treatment for treatment in found if treatment is not None] if None not in found else []
 
     def of_expression(self, expr: object, api: TypeChecker) -> Treatment | None:
         """How to treat calls of the function that an expression names."""
