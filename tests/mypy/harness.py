@@ -133,7 +133,8 @@ def golden_text(cases: list[Case], messages: dict[str, list[str]]) -> str:
     """What golden files hold: the messages of each case below its name."""
     parts = []
     for case in cases:
-        parts += [f"[case {case.file}.{case.name}]", *filter(None, map(_golden_line, messages.get(case.module, [])))]
+        lines = dict.fromkeys(map(_golden_line, messages.get(case.module, [])))  # some mypy say the same twice
+        parts += [f"[case {case.file}.{case.name}]", *filter(None, lines)]
     return "\n".join(parts) + "\n"
 
 

@@ -189,3 +189,51 @@ def test_several_processes_find_the_same(project: Path) -> None:
         assert [error for error in said if error.startswith("program.py")] == [*AT_32, ALWAYS]
         in_user = [error for error in said if error.startswith("user.py")]
         assert lines_of(in_user) == ([] if width == 64 else USED_AT)
+
+
+OTHER_NAMES = """
+from thinc_nb.api import Linear, Model, chain, residual
+from thinc_nb.types import NI, NO, Floats2d
+def Block(nO: NO, nI: NI) -> Model[Floats2d, Floats2d, NI, NO]:
+    return Linear(nO, nI)
+Hidden = Block
+combine = chain
+skip = residual
+"""
+USES_THEM = """
+import other_names
+from other_names import Hidden, combine, skip
+from thinc_nb.api import Linear, reduce_max
+a = combine(Hidden(8, 4), Linear(2, 9))
+b = other_names.combine(Linear(8, 4), reduce_max())
+c = skip(Linear(8, 4))
+"""
+
+
+def test_functions_under_other_names_are_known_from_the_cache(project: Path) -> None:
+    (project / "other_names.py").write_text(OTHER_NAMES)
+    (project / "uses_them.py").write_text(USES_THEM)
+    expected = run(project, "mypy", "uses_them.py")
+    assert [error.split(": ")[2] for error in expected] == ["chain", "chain", "residual"]
+    (project / "uses_them.py").write_text(f"{USES_THEM}#\n")
+    assert run(project, "mypy", "uses_them.py") == expected
+
+
+def test_the_daemon_forgets_widths_of_calls_that_say_nothing_of_widths_any_more(project: Path) -> None:
+    daemon = ("mypy.dmypy", "--status-file", "changing.json")
+    imports = "from typing import Any\nfrom thinc_nb.api import Model, chain\n"
+    known = f"{imports}combine = chain\n"
+    unknown = f"{imports}def combine(a: Any, b: Any) -> Model[Any, Any]:\n    return chain(a, b)\n"
+    (project / "combines.py").write_text(
+        "from way import combine\nfrom thinc_nb.api import Linear, chain\n"
+        "a = combine(Linear(8, 4), Linear(3, 8))\nb = chain(a, Linear(2, 9))\n"
+    )
+    try:
+        (project / "way.py").write_text(known)
+        assert lines_of(run(project, *daemon, "run", "--timeout", "300", "--", "combines.py")) == [4]
+        (project / "way.py").write_text(unknown)
+        assert run(project, *daemon, "check", "combines.py") == []
+        (project / "way.py").write_text(known)
+        assert lines_of(run(project, *daemon, "check", "combines.py")) == [4]
+    finally:
+        run(project, *daemon, "stop")

@@ -8,7 +8,8 @@ In the configuration of mypy::
 Nothing here runs with a model, and nothing of the package is imported but words: the plugin reads the signatures as
 mypy does. What mypy asks comes in at `hooks`; `treatments` says which functions are looked at; `calls` and `operators`
 work out what a call gives by the `rules` of the combinators, and `widths`, `sizes` and `signatures` how wide that is;
-`facts` is what the file itself says; `layers` and `messages` read an argument and name it.
+`facts` is what the file itself says, and `values` what its names stand for; `layers` and `messages` read an argument
+and name it.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from mypy.checker import TypeChecker
 from mypy.errorcodes import CALL_ARG
 from mypy.expandtype import expand_type
 from mypy.maptype import map_instance_to_supertype
-from mypy.nodes import ARG_STAR, CallExpr, Expression, MemberExpr, NameExpr, Node, RefExpr, TempNode
+from mypy.nodes import ARG_STAR, CallExpr, Expression, MemberExpr, NameExpr, RefExpr, TempNode
 from mypy.subtypes import is_subtype
 from mypy.types import (
     CallableType,
@@ -24,7 +24,7 @@ from mypy.types import (
 )
 
 from . import rules, sizes
-from .facts import facts_of, int_value, source_of_name
+from .facts import facts_of
 from .layers import (
     Argument,
     Label,
@@ -41,6 +41,7 @@ from .layers import (
 from .messages import LAYER_CALL, LAYER_TYPE
 from .names import MODEL, PARTIAL
 from .signatures import bound_arguments, with_widths
+from .values import int_value, source_of_name
 
 if TYPE_CHECKING:
     from mypy.plugin import FunctionContext, MethodContext
@@ -63,6 +64,7 @@ def result_of(
     labels: Sequence[Label] | None = None,
 ) -> Type:
     """The type of what a call gives; its widths are kept beside the expression. is_checked: mypy has seen the types."""
+    facts_of(report.api).note_widths(report.context, (None, None), default)
     match treatment.way:
         case "variadic":
             if treatment.is_overloaded and not is_checked and not _are_known(treatment, report, arguments):
@@ -82,14 +84,8 @@ def result_of(
 def _made(report: Report, layer: Layer | None) -> Type:
     if layer is None:
         return report.any_model()
-    facts_of(report.api).widths[_node(report)] = layer.nI, layer.nO
-    return report.any_model() if layer.kind == "unknown" else report.model(layer)
-
-
-def _node(report: Report) -> Node:
-    if not isinstance(report.context, Node):
-        raise TypeError(f"expected a node, got {type(report.context).__name__}")
-    return report.context
+    result = report.any_model() if layer.kind == "unknown" else report.model(layer)
+    return facts_of(report.api).note_widths(report.context, (layer.nI, layer.nO), result)
 
 
 def _combined(
@@ -179,7 +175,7 @@ def _same(treatment: Treatment, report: Report, arguments: Sequence[Argument], d
         if get_proper_type(formal) == get_proper_type(callee.ret_type):
             layer = read_layer(report, argument)
             if layer is not None:
-                facts_of(report.api).widths[_node(report)] = layer.nI, layer.nO
+                facts_of(report.api).note_widths(report.context, (layer.nI, layer.nO), default)
     return default
 
 
@@ -197,8 +193,7 @@ def _sized(
     report: Report, treatment: Treatment, callee: CallableType, arguments: Sequence[Argument], result: Type
 ) -> Type:
     widths = sizes.widths_of_call(report, treatment.name, callee, arguments)
-    facts_of(report.api).widths[_node(report)] = widths
-    return with_widths(report, result, widths)
+    return facts_of(report.api).note_widths(report.context, widths, with_widths(report, result, widths))
 
 
 def _wrapped(treatment: Treatment, report: Report, arguments: Sequence[Argument]) -> Type:
@@ -301,9 +296,7 @@ def called_unnamed(
     result = result_of(first, report, arguments, ctx.default_return_type)
     if len(among) == 1:
         return result
-    if isinstance(node, Node):
-        facts_of(api).widths.pop(node, None)
-    return ctx.default_return_type
+    return facts_of(api).note_widths(node, (None, None), ctx.default_return_type)
 
 
 def called_partial(api: TypeChecker, ctx: MethodContext, treatments: Treatments) -> Type:

@@ -14,9 +14,9 @@ from mypy.checker import TypeChecker
 from mypy.nodes import (
     ARG_STAR,
     MDEF,
-    AssignmentExpr,
     AssignmentStmt,
     CallExpr,
+    Context,
     Decorator,
     DictExpr,
     Expression,
@@ -34,11 +34,10 @@ from mypy.nodes import (
     TempNode,
     TupleExpr,
     TypeInfo,
-    UnaryExpr,
     Var,
     WithStmt,
 )
-from mypy.types import CallableType, Instance, LiteralType, Type, TypeType, TypeVarType, get_proper_type
+from mypy.types import Type
 
 from mypy import nodes
 
@@ -94,8 +93,6 @@ _CHILDREN: Final[dict[str, tuple[str, ...]]] = {
 
 _LEAVES: Final = frozenset({IntExpr, nodes.StrExpr, nodes.FloatExpr, nodes.PassStmt, str})
 _SYMBOLS: Final = frozenset(OPERATORS.values())
-_MAX_DEPTH: Final = 16
-"""How many names and operations are followed to find a number."""
 
 
 class Scope(NamedTuple):
@@ -115,6 +112,14 @@ class Kept:
         self.any_model: Type | None = None
 
 
+class Known(NamedTuple):
+    """The widths (nI, nO) of a model that an expression makes."""
+
+    widths: tuple[Dim, Dim]
+    typ: Type
+    reading: int  # how many files had been read then
+
+
 class Facts:
     """What one file says, and the widths (nI, nO) that the plugin found for the expressions in it that make models."""
 
@@ -124,7 +129,7 @@ class Facts:
         self.kept = Kept()
         self._prefix = f"{tree.fullname}."
         self.scopes: dict[Node, Scope] = {}
-        self.widths: dict[Node, tuple[Dim, Dim]] = {}
+        self.widths: dict[Node, Known] = {}
         self._uses: Counter[Var] = Counter()
         self._starred_uses: Counter[Var] = Counter()
         self._table_uses: Counter[str] = Counter()
@@ -170,6 +175,24 @@ class Facts:
                 self.scopes.clear()
                 self._assigned.clear()
                 self._attributes.clear()
+
+    def note_widths(self, node: Context, widths: tuple[Dim, Dim], typ: Type) -> Type:
+        """Keep the widths of what an expression makes. Returns the type that is given for it."""
+        if not isinstance(node, Node):
+            raise TypeError(f"expected a node, got {type(node).__name__}")
+        self.widths[node] = Known(widths, typ, _readings)
+        return typ
+
+    def known_widths(self, node: Node, typ: Type | None) -> tuple[Dim, Dim] | None:
+        """The widths of what an expression makes, of which mypy now says that it has this type.
+
+        The daemon checks an expression anew without asking the plugin if it calls what is no layer any more: then the
+        type is not what it was.
+        """
+        known = self.widths.get(node)
+        if known is None or (known.reading != _readings and typ is not None and typ != known.typ):
+            return None
+        return known.widths
 
     def assigned(self, node: object) -> Expression | None:
         """What is assigned to a variable of this file, if that happens in one place."""
@@ -370,6 +393,13 @@ def _is_define_operators(expr: Expression) -> TypeGuard[CallExpr]:
     return isinstance(expr, CallExpr) and isinstance(expr.callee, MemberExpr) and expr.callee.name == DEFINE_OPERATORS
 
 
+def file_was_read() -> None:
+    """What is known from now on may differ from what was kept."""
+    global _readings
+    _readings += 1
+
+
+_readings = 0
 _KEPT: Final = 1024
 _facts: dict[MypyFile, Facts] = {}
 
@@ -387,103 +417,3 @@ def facts_of(api: TypeChecker) -> Facts:
             new.widths = known.widths
         return new
     return known
-
-
-def int_value(expr: Expression | None, api: TypeChecker, depth: int = 0) -> int | None:
-    """The value of an integer expression, if the file says it: literals, arithmetic, Final, names assigned once."""
-    if expr is None or depth > _MAX_DEPTH:
-        return None
-    match expr:
-        case IntExpr():
-            return expr.value
-        case AssignmentExpr():
-            return int_value(expr.value, api, depth + 1)
-        case UnaryExpr() if expr.op == "-":
-            value = int_value(expr.expr, api, depth + 1)
-            return None if value is None else -value
-        case OpExpr():
-            return _calculated(expr.op, int_value(expr.left, api, depth + 1), int_value(expr.right, api, depth + 1))
-        case RefExpr():
-            return _named_value(expr, api, depth)
-        case CallExpr() if len(expr.args) == 1 and _keeps_numbers(expr.callee):
-            return int_value(expr.args[0], api, depth + 1)
-    typ = get_proper_type(api.lookup_type_or_none(expr))
-    return typ.value if isinstance(typ, LiteralType) and type(typ.value) is int else None
-
-
-def _keeps_numbers(callee: Expression) -> bool:
-    """Whether this is int, or a NewType: called with a number, it gives that number."""
-    node = callee.node if isinstance(callee, RefExpr) else None
-    return isinstance(node, TypeInfo) and (node.fullname == "builtins.int" or node.is_newtype)
-
-
-def _named_value(expr: RefExpr, api: TypeChecker, depth: int) -> int | None:
-    node = _attribute(expr, api) if isinstance(expr, MemberExpr) and expr.node is None else expr.node
-    if isinstance(node, Var) and node.is_final and type(node.final_value) is int:
-        return node.final_value
-    typ = get_proper_type(api.lookup_type_or_none(expr))
-    if isinstance(typ, Instance):
-        # Of a Final, or a member of an Enum; mypy forgets the value of other variables.
-        is_final = isinstance(node, Var) and node.is_final
-        typ = typ.last_known_value if is_final or _is_value_of_member(expr, api) else None
-    if isinstance(typ, LiteralType) and type(typ.value) is int:
-        return typ.value
-    return int_value(source_of_name(expr, api), api, depth + 1)
-
-
-def _is_value_of_member(expr: RefExpr, api: TypeChecker) -> bool:
-    """Whether this is Width.SMALL.value."""
-    if not isinstance(expr, MemberExpr) or expr.name != "value":
-        return False
-    owner = get_proper_type(api.lookup_type_or_none(expr.expr))
-    return isinstance(owner, Instance) and owner.type.is_enum
-
-
-def source_of_name(expr: Expression, api: TypeChecker) -> Expression | None:
-    """What is assigned to a name, or to an attribute, if that happens in one place."""
-    if isinstance(expr, NameExpr):
-        return facts_of(api).assigned(expr.node)
-    if isinstance(expr, MemberExpr):
-        return facts_of(api).attribute(_attribute(expr, api))
-    return None
-
-
-def items_of_name(expr: Expression, api: TypeChecker) -> Expression | None:
-    """The tuple or list that a name or an attribute stands for, if it is certain to."""
-    if isinstance(expr, NameExpr):
-        return facts_of(api).constant_items(expr.node)
-    if isinstance(expr, MemberExpr):
-        return facts_of(api).constant_items(_attribute(expr, api))
-    return None
-
-
-def _attribute(expr: MemberExpr, api: TypeChecker) -> object:
-    """What an attribute of an object, or of a class, is."""
-    owner = get_proper_type(api.lookup_type_or_none(expr.expr))
-    if isinstance(owner, CallableType) and owner.is_type_obj():
-        owner = get_proper_type(owner.ret_type)
-    if isinstance(owner, TypeType):
-        owner = owner.item
-    if isinstance(owner, TypeVarType):
-        owner = get_proper_type(owner.upper_bound)
-    symbol = owner.type.get(expr.name) if isinstance(owner, Instance) else None
-    return None if symbol is None else symbol.node
-
-
-def _calculated(op: str, left: int | None, right: int | None) -> int | None:
-    if left is None or right is None:
-        return None
-    match op:
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
-        case "//" if right:
-            return left // right
-        case "%" if right:
-            return left % right
-        case "**" if 0 <= right <= 64:
-            return int(left**right)
-    return None

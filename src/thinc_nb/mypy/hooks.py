@@ -24,7 +24,7 @@ from mypy.plugin import (
 from mypy.types import FunctionLike, Type
 
 from .calls import called_partial, called_reduce, called_unnamed, result_of
-from .facts import facts_of
+from .facts import facts_of, file_was_read
 from .layers import Argument, Report, as_model
 from .names import MODEL, OPERATORS, PARTIAL, PARTIAL_CALL, REDUCE
 from .operators import operation
@@ -58,6 +58,7 @@ class ThincNbPlugin(Plugin):
 
     def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
         """No more dependencies; but mypy has read a file, so what was kept may be old."""
+        file_was_read()
         self._treatments.forget()
         hooks = (self._hooks, self._method_hooks, self._signature_hooks, self._method_signature_hooks)
         for kept in (*hooks, self._opened):
@@ -186,8 +187,8 @@ def _call(treatment: Treatment, ctx: FunctionContext | MethodContext) -> Type:
         treatment.sizes.check(report, ctx.args, ctx.arg_types, ctx.arg_kinds)
         widths = treatment.sizes.of(api, ctx.args, ctx.arg_kinds)
         if widths is not None:
-            facts_of(api).widths[ctx.context] = widths
-            return with_widths(report, ctx.default_return_type, widths)
+            result = with_widths(report, ctx.default_return_type, widths)
+            return facts_of(api).note_widths(ctx.context, widths, result)
     return result_of(treatment, report, _arguments(ctx), ctx.default_return_type)
 
 

@@ -46,9 +46,10 @@ from mypy.types import (
     get_proper_type,
 )
 
-from .facts import facts_of, int_value, items_of_name, source_of_name
+from .facts import facts_of
 from .messages import LAYER_CALL, source_of, type_name
 from .names import AT_ITEM, BY_INDEX, ENDO, FROM_LIST, MODEL, OVER_SEQ, THROUGH
+from .values import int_value, items_of_name, source_of_name
 from .widths import Dim, read_width, width_type
 
 Kind: TypeAlias = Literal["plain", "endo", "seq", "items", "unknown", "at_item", "by_index"]
@@ -367,7 +368,7 @@ def widths_of(api: TypeChecker, node: Node, typ: Type) -> tuple[Dim, Dim]:
     Those that were written, as ``Literal[64]``, always. Values that mypy carries along do not count: where types are
     joined, it may keep the first of several values.
     """
-    known = facts_of(api).widths.get(node)
+    known = facts_of(api).known_widths(node, None if typ is _ANY else typ)
     if known is not None:
         return known
     if isinstance(node, ConditionalExpr):

@@ -8,10 +8,11 @@ from mypy.plugin import MethodContext
 from mypy.types import FunctionLike, Type, get_proper_type
 
 from .calls import result_of
-from .facts import Scope, facts_of, source_of_name
+from .facts import Scope, facts_of
 from .layers import Argument, Label, Report, Source
 from .messages import LAYER_OPERATOR
 from .treatments import Treatment, Treatments
+from .values import source_of_name
 
 
 def operation(api: TypeChecker, ctx: MethodContext, symbol: str, treatments: Treatments) -> Type:

@@ -84,7 +84,7 @@ def chain(report: Report, layers: Sequence[Layer], labels: Sequence[Label] | Non
     """Each layer takes what the one before gives."""
     names = labels or numbered(layers)
     result = layers[0]
-    if len(layers) == 1 and result.kind == "plain" and not is_subtype(result.gives, result.takes):
+    if len(layers) == 1 and result.kind == "plain" and not is_subtype(bounded(result.gives), result.takes):
         both = f"take {report.type_name(result.takes)} and output {report.type_name(result.gives)}"
         report.fail(f'the layers of "{result.text}" {both}, so they cannot follow each other', result.node, LAYER_TYPE)
         return result._replace(takes=any_type(), gives=any_type())

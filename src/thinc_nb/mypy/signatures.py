@@ -27,10 +27,11 @@ from mypy.types import (
     get_proper_type,
 )
 
-from .facts import facts_of, int_value
+from .facts import facts_of
 from .layers import Argument, Report, as_model, type_info, widths_of, without_none
 from .messages import LAYER_DIM, source_of
 from .names import MODEL
+from .values import int_value
 from .widths import SAME, Dim, Relative, read_width
 
 _KEPT: Final = 4096

@@ -8,10 +8,10 @@ from typing import Final
 from mypy.nodes import Expression, MemberExpr, NameExpr, TupleExpr
 from mypy.types import CallableType, Instance, NoneType, TupleType, get_proper_type
 
-from .facts import int_value, source_of_name
 from .layers import Argument, Report, widths_of
 from .messages import LAYER_DIM
 from .signatures import bound_arguments, check_size, is_optional_size, widths_by_signature
+from .values import int_value, source_of_name
 from .widths import SAME, At, Axes, Dim, Relative, total
 
 _WINDOWS: Final = frozenset({"expand_window", "ExtractWindow"})

@@ -110,8 +110,15 @@ class Treatments:
         callee = get_proper_type(typ)
         if isinstance(callee, Overloaded):
             callee = callee.items[0]
-        definition = callee.definition if isinstance(callee, CallableType) else None
-        return self.of(definition.fullname) if isinstance(definition, (FuncDef, Decorator)) else None
+        if not isinstance(callee, CallableType):
+            return None
+        if callee.definition is not None:
+            is_function = isinstance(callee.definition, (FuncDef, Decorator))
+            return self.of(callee.definition.fullname) if is_function else None
+        # In mypy's cache types have lost their definition. What is left is whose type variables they have.
+        owners = {variable.id.namespace.partition("#")[0] for variable in callee.variables}
+        treatment = self.of(owners.pop()) if len(owners) == 1 else None
+        return treatment if treatment is not None and _have_one_form(treatment.callee.items[0], callee) else None
 
     def among(self, typ: Type | None) -> list[Treatment]:
         """How to treat calls of what is one of several functions, where it is known how to treat each."""
@@ -126,6 +133,10 @@ class Treatments:
         if "." in expr.fullname and (treatment := self.of(expr.fullname)) is not None:
             return treatment
         return self.of_type(api.lookup_type_or_none(expr))
+
+
+def _have_one_form(one: CallableType, other: CallableType) -> bool:
+    return one.arg_names == other.arg_names and one.arg_kinds == other.arg_kinds
 
 
 def _without_self(node: FuncDef | Decorator | OverloadedFuncDef, typ: ProperType) -> ProperType:
