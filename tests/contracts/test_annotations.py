@@ -42,6 +42,12 @@ class Point(NamedTuple):
     y: float
 
 
+class Reading(NamedTuple):
+    rows: Floats2d
+    marks: Ints1d
+    note: Any = None
+
+
 class Options(TypedDict):
     rate: float
 
@@ -130,6 +136,7 @@ ACCEPTED: list[tuple[Any, Any]] = [
     (str, np.str_("a")),
     (Literal["a", "b"], "b"),
     (Point, Point(1, np.float32(2))),
+    (Reading, Reading(F2, I1)),
     (Options, {"rate": np.float32(1)}),
     (Colour, Colour.RED),
     (Box[Floats2d], Box(3)),
@@ -194,6 +201,9 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (float, "1", "it is not of type float"),
     (Literal["a"], "b", "expects Literal"),
     (Point, (1, 2), "it is not of type Point"),
+    (Point, Point(1, "2"), "field 'y' is not of type float"),
+    (Reading, Reading(F2, F1), "field 'marks' is float32, not integers"),
+    (list[Reading], [Reading(F1, I1)], "field 'rows' of item 0 has 1 dimension, not 2"),
     (HasName, 3, "it has no name, which protocol HasName asks for"),
     (Callable[[int], int], 3, "it cannot be called"),
     (Iterator[int], 3, "it cannot be iterated"),

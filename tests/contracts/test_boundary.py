@@ -225,6 +225,14 @@ SAID: dict[str, tuple[Callable[[], Any], str]] = {
             "float32 (3, 4): it has others"
         ),
     ),
+    "gradients of a list in another order": (
+        lambda: (
+            with_array(Relu(5, 4))
+            .initialize()
+            .begin_update([F[:2], F])[1]([np.zeros((3, 5), "f"), np.zeros((2, 5), "f")])
+        ),
+        "layer 'with_array(relu)' expects float32 (2, 5), like Y, as gradient dY, got float32 (3, 5)",
+    ),
     "array as gradient of a Ragged": (
         lambda: api.ParametricAttention(4).initialize().begin_update(RAGGED)[1](F),
         (

@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
 
 import numpy as np
@@ -150,9 +151,20 @@ def _of_class(kind: type, args: tuple[Any, ...]) -> Any:
         return Annotated[kind, _PROTOCOL]
     if typing_extensions.is_typeddict(kind):
         return dict
+    if issubclass(kind, tuple) and (fields := _fields(kind)):
+        return Annotated[kind, _Checker(partial(_check_fields, fields))]
     if kind in _COLLECTIONS:
         return _sized(kind, [prepared(arg) for arg in args])
     return Annotated[kind, _INSTANCE]
+
+
+def _fields(kind: type) -> dict[str, Any]:
+    """The fields of a NamedTuple, as far as their annotations say anything."""
+    hints: dict[str, Any] = {}
+    with suppress(Exception):  # of names that are only there for a type checker
+        hints = typing_extensions.get_type_hints(kind, include_extras=True)
+    checked = {name: prepared(hints[name]) for name in getattr(kind, "_fields", ()) if name in hints}
+    return {name: annotation for name, annotation in checked.items() if annotation is not Any}
 
 
 def _is_unpacked(arg: Any) -> bool:
@@ -256,7 +268,7 @@ def _check_sequence(value: Any, kind: Any, args: tuple[Any, ...], memo: TypeChec
         raise TypeCheckError(f"is not a {'list' if kind is list else 'sequence'}")
     if args and is_plain:
         for i, item in enumerate(value):
-            _check_item(i, item, args[0], memo)
+            _check_item(f"item {i}", item, args[0], memo)
 
 
 def _check_tuple(value: Any, kind: Any, args: tuple[Any, ...], memo: TypeCheckMemo) -> None:
@@ -269,14 +281,20 @@ def _check_tuple(value: Any, kind: Any, args: tuple[Any, ...], memo: TypeCheckMe
     if len(value) != len(args):
         raise TypeCheckError(f"has {len(value)} items, not {len(args)}")
     for i, (item, annotation) in enumerate(zip(value, args, strict=True)):
-        _check_item(i, item, annotation, memo)
+        _check_item(f"item {i}", item, annotation, memo)
 
 
-def _check_item(i: int, item: Any, annotation: Any, memo: TypeCheckMemo) -> None:
+def _check_fields(fields: dict[str, Any], value: Any, kind: Any, args: tuple[Any, ...], memo: TypeCheckMemo) -> None:
+    _check_instance(value, kind, args, memo)
+    for name, annotation in fields.items():
+        _check_item(f"field {name!r}", getattr(value, name), annotation, memo)
+
+
+def _check_item(place: str, item: Any, annotation: Any, memo: TypeCheckMemo) -> None:
     try:
         check_type_internal(item, annotation, memo)
     except TypeCheckError as error:
-        error.append_path_element(f"item {i}")
+        error.append_path_element(place)
         raise
 
 

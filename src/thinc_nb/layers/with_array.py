@@ -41,7 +41,7 @@ def wrapped(
     return lifted
 
 
-def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[AnySeq], Any]]:
     """Flatten, run, unflatten."""
     layer = model.layers[0]
     if isinstance(X, Ragged):
@@ -53,7 +53,7 @@ def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Cal
     return layer(X, is_train)
 
 
-def _list(model: Model[Any, Any], Xs: Any, is_train: bool) -> tuple[ListXd, Callable[[ListXd], ListXd]]:
+def _list(model: Model[Any, Any], Xs: Any, is_train: bool) -> tuple[ListXd, Callable[[Any], ListXd]]:
     if len(Xs) == 0:
         # There is no array to run on: its width is not known.
         return [], lambda dYs: []
@@ -69,7 +69,7 @@ def _list(model: Model[Any, Any], Xs: Any, is_train: bool) -> tuple[ListXd, Call
     return ops.unflatten(Y, lengths, pad=pad), backprop
 
 
-def _ragged(model: Model[Any, Any], X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
+def _ragged(model: Model[Any, Any], X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Any], Ragged]]:
     Y, callback = model.layers[0](X.dataXd, is_train)
 
     def backprop(dY: Ragged) -> Ragged:
@@ -79,7 +79,7 @@ def _ragged(model: Model[Any, Any], X: Ragged, is_train: bool) -> tuple[Ragged, 
     return Ragged(Y, X.lengths), backprop
 
 
-def _padded(model: Model[Any, Any], X: Padded, is_train: bool) -> tuple[Padded, Callable[[Padded], Padded]]:
+def _padded(model: Model[Any, Any], X: Padded, is_train: bool) -> tuple[Padded, Callable[[Any], Padded]]:
     Y, callback = model.layers[0](X.data, is_train)
 
     def backprop(dY: Padded) -> Padded:

@@ -31,7 +31,7 @@ def with_padded(layer: Model[Padded, Padded, NI, NO]) -> Endo[Padded | Ragged | 
     return lifted
 
 
-def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+def forward(model: Model[Any, Any], X: AnySeq, is_train: bool) -> tuple[Any, Callable[[AnySeq], Any]]:
     """To Padded, run, and back."""
     if isinstance(X, Padded):
         return model.layers[0](X, is_train)

@@ -48,7 +48,7 @@ from mypy.types import (
 
 from .facts import facts_of
 from .messages import LAYER_CALL, source_of, type_name
-from .names import AT_ITEM, BY_INDEX, ENDO, FROM_LIST, MODEL, OVER_SEQ, THROUGH
+from .names import AT_ITEM, BY_INDEX, ENDO, FROM_LIST, MODEL, OVER_SEQ, THROUGH, TORCH_MODULES
 from .values import int_value, items_of_name, source_of_name
 from .widths import Dim, read_width, width_type
 
@@ -284,7 +284,8 @@ def read_layer(report: Report, argument: Argument) -> Layer | None:
     problem = _problem(report, typ, str(text), is_starred=is_starred)
     if problem is None:
         return Layer(node, text, "unknown", any_type(), any_type(), nI=nI, nO=nO, is_starred=is_starred)
-    report.fail(problem, node, LAYER_CALL)
+    hint = f"wrap it, PyTorchWrapper({text})" if _is_torch_module(typ) and not is_starred else None
+    report.fail(problem, node, LAYER_CALL, hint)
     return None
 
 
@@ -356,6 +357,11 @@ def _problem(report: Report, typ: ProperType, text: str, *, is_starred: bool) ->
         if name in ("builtins.list", "builtins.tuple"):
             return f'got a {name.rpartition(".")[2]} of layers: unpack it, "{report.name}(*{text})"'
     return f'"{text}" is {report.type_name(typ)}, not a layer'
+
+
+def _is_torch_module(typ: Type) -> bool:
+    """Whether this is a torch.nn.Module, of torch's own types or of a stub."""
+    return isinstance(typ, Instance) and any(base.fullname in TORCH_MODULES for base in typ.type.mro)
 
 
 def _may_be_model(typ: Instance) -> bool:

@@ -19,6 +19,7 @@ LAYERS: Final = "thinc_nb.layers."
 REDUCE: Final = frozenset({"functools.reduce", "_functools.reduce"})
 PARTIAL: Final = "functools.partial"
 PARTIAL_CALL: Final = "functools.partial.__call__"
+TORCH_MODULES: Final = frozenset({"torch.nn.modules.module.Module", "torch.nn.Module"})
 DEFINE_OPERATORS: Final = "define_operators"
 
 OPERATORS: Final = {

@@ -71,10 +71,12 @@ class Treatments:
     def __init__(self, lookup: Callable[[str], SymbolTableNode | None]) -> None:
         self._lookup = lookup
         self._known: dict[str, Treatment | None] = {}
+        self._methods: set[str] = set()
 
     def forget(self) -> None:
         """A file was read anew."""
         self._known.clear()
+        self._methods.clear()
 
     def of(self, fullname: str) -> Treatment | None:
         """How to treat calls of what has this name; None for what does not concern us."""
@@ -94,8 +96,12 @@ class Treatments:
 
     def of_attribute(self, fullname: str) -> Treatment | None:
         """How to treat calls of a combinator or wrapper that was assigned to an attribute of an object."""
+        if fullname in self._methods:
+            return None
         symbol = self._lookup(fullname)
         node = None if symbol is None else symbol.node
+        if isinstance(node, (FuncDef, Decorator, OverloadedFuncDef)):
+            self._methods.add(fullname)
         if not isinstance(node, Var) or node.is_initialized_in_class:  # as a method, it would get the object itself
             return None
         treatment = self.of_type(node.type)
