@@ -194,12 +194,12 @@ def check_indices(what: str, indices: Any, bound: int, things: str = "rows") -> 
         _check_range(what, indices, int(indices.min()), 0, bound, things)
 
 
-def counted_from_start(what: str, indices: Any, bound: int, things: str = "rows") -> Any:
+def counted_from_start(what: str, indices: Any, bound: int) -> Any:
     """The indices with -1 … -bound, which count from the end, replaced. IndexError, naming the place, for others."""
     if all_count_from_start(indices, bound):
         return indices
     lowest = int(indices.min())
-    _check_range(what, indices, lowest, -bound, bound, things)
+    _check_range(what, indices, lowest, -bound, bound, "rows")
     return indices if lowest >= 0 else indices + (indices < 0) * indices.dtype.type(bound)
 
 
