@@ -29,6 +29,13 @@ def test_hashes_follow_the_published_function(ids, seed, rows):
     np.testing.assert_array_equal(ops.hash_rows(array, seed, rows), expected % rows)
 
 
+@pytest.mark.parametrize("seed", [[3], np.array([3, 4]), 3.5, None, "3"])
+def test_a_seed_is_an_integer(seed):
+    for hashed in (lambda: ops.hash(np.arange(3), seed), lambda: ops.hash_rows(np.arange(3), seed, 5)):
+        with pytest.raises(TypeError, match=r"hash(_rows)?: seed must be an integer, got"):
+            hashed()
+
+
 def test_ids_may_be_signed_or_short_or_strided():
     ids = np.array([5, 0, 7], dtype="uint64")
     for same in (ids.astype("int32"), ids.astype("uint32"), np.repeat(ids, 2)[::2]):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -247,6 +249,12 @@ def check_integer(what: str, value: Any, lowest: int, highest: int = 2**31 - 1) 
     if not lowest <= integer <= highest:
         raise ValueError(f"{what} must be at least {lowest} and at most {highest}, got {integer}")
     return integer
+
+
+def check_shape(what: str, shape: Any) -> tuple[int, ...]:
+    """The sides of a shape: a tuple, a list or an array of integers, or one integer. Errors as `check_integer`."""
+    several = isinstance(shape, Sequence) or getattr(shape, "ndim", 0) > 0
+    return tuple([check_integer(what, side, 0, sys.maxsize) for side in (shape if several else (shape,))])
 
 
 def host_lengths(what: str, lengths: Any) -> list[int]:

@@ -29,7 +29,7 @@ from ..types import (
     IntsXd,
     Shape,
 )
-from ._base import OpsBase, check_integer
+from ._base import OpsBase, check_shape
 from ._lists import matrices
 
 DType: TypeAlias = DTypes | np.dtype[Any] | None
@@ -49,14 +49,11 @@ class ArrayOps(OpsBase):
 
     def alloc(self, shape: Shape | int, *, dtype: DType = "float32", zeros: bool = True) -> Any:
         """A new array on the device, filled with zeros unless told otherwise. A dtype of None means float64."""
-        # A tuple by its type: to ask an abstract class takes longer than all the rest.
-        plain = type(shape) is tuple
-        given: Any = shape  # An array of sizes is one of several, too, as for numpy.
-        several = plain or isinstance(given, Sequence) or getattr(given, "ndim", 0) > 0
-        sides: Any = given if plain else tuple(given) if several else (given,)
+        # By their types: to ask an abstract class takes longer than all the rest.
+        sides: tuple[int, ...] = shape if type(shape) is tuple else check_shape("alloc: shape", shape)
         for side in sides:
             if type(side) is not int or not 0 <= side <= sys.maxsize:
-                sides = tuple([check_integer("alloc: shape", side, 0, sys.maxsize) for side in sides])
+                sides = check_shape("alloc: shape", sides)
                 break
         named: Any = dtype
         kind = (COMMON.get(named) if type(named) is str else None) or np.dtype(dtype)

@@ -37,7 +37,7 @@ class EmbeddingOps(LengthOps):
         """Four 32-bit hashes of each 64-bit id, by MurmurHash3 (Appleby, 2011): (n,) uint64 → (n, 4) uint32."""
         bits = self._ids("hash: ids", ids)
         keys: Ints2d = self._empty((len(bits), 4), UINT32)
-        hashing.hash_ids.run(bits, keys.view(UINT64).ravel(), seed & 0xFFFFFFFF)
+        hashing.hash_ids.run(bits, keys.view(UINT64).ravel(), _bits_of_seed("hash: seed", seed))
         return keys
 
     def hash_rows(self, ids: Ints1d, seed: int, rows: int) -> Ints2d:
@@ -46,7 +46,7 @@ class EmbeddingOps(LengthOps):
             raise ValueError(f"hash_rows: the table must have 1 to {0x7FFFFFFF} rows, got {rows}")
         bits = self._ids("hash_rows: ids", ids)
         keys: Ints2d = self._empty((len(bits), 4), INT32)
-        hashing.hash_rows.run(keys, bits, seed & 0xFFFFFFFF, rows)
+        hashing.hash_rows.run(keys, bits, _bits_of_seed("hash_rows: seed", seed), rows)
         return keys
 
     def ngrams(self, n: int, keys: Ints1d) -> Ints1d:
@@ -249,3 +249,8 @@ class EmbeddingOps(LengthOps):
             # Signed ids keep their bits: -1 is the id 2**64 - 1.
             ids = ids.astype("int64").view("uint64") if ids.dtype.kind == "i" else ids.astype("uint64")
         return ids if ids.flags.c_contiguous else self.xp.ascontiguousarray(ids)
+
+
+def _bits_of_seed(what: str, seed: Any) -> int:
+    """The lowest 32 bits. TypeError if the seed is no integer."""
+    return (seed if type(seed) is int else check_integer(what, seed, -(1 << 63), (1 << 64) - 1)) & 0xFFFFFFFF

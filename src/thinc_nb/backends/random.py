@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
 from ..kernels import dropout as kernels
 from ..types import FloatsXd, FloatsXdT
-from ._base import OpsBase, check_integer
+from ._base import OpsBase, check_integer, check_shape
 
 
 class RandomOps(OpsBase):
@@ -19,11 +17,10 @@ class RandomOps(OpsBase):
 
         The draw is a function of a key from numpy's global generator, so seeding that (`fix_random_seed`) repeats it.
         """
+        sides = check_shape("get_dropout_mask: shape", shape)
         if drop is None or drop <= 0:
-            kept: FloatsXd = self.xp.ones(shape, dtype="float32")
+            kept: FloatsXd = self.xp.ones(sides, dtype="float32")
             return kept
-        given = (shape,) if isinstance(shape, (int, np.integer)) else shape
-        sides = tuple([check_integer("get_dropout_mask: shape", side, 0, sys.maxsize) for side in given])
         mask: FloatsXd = self._empty(sides, np.float32)
         if drop >= 1.0:
             mask.fill(0)
