@@ -128,9 +128,8 @@ test-all: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not peer and not gpu and not spacy"
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest $(PYTEST_ARGS) -m cuda_sim tests/cuda_sim
 
-# Without what starts processes, which numba would take for processes of an ARM, too, or threads.
 test-arm: $(VENV)/arm.stamp
-	PYTHONPATH=tests $(BIN)/python -m pytest -p emulated_arm -m "not slow" -k "not fork and not thread and not process and not concurrency and not fuzz" $(ARM_TESTS)
+	PYTHONPATH=tests $(BIN)/python -m pytest -p emulated_arm -m "not slow" $(ARM_TESTS)
 
 test-peer: $(PEER)/peer.stamp
 	$(PEER)/bin/python -m pytest $(PYTEST_ARGS) -m "peer and not slow"

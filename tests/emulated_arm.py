@@ -51,6 +51,8 @@ from thinc_nb.kernels._cpu import compile_loop
 PAGE, STACK, AREA = 4096, 1 << 20, 1 << 28
 END: Final = 0x10000
 """Where a kernel returns to: nothing is there, and the emulator stops."""
+OF_THIS_MACHINE: Final = ("concurrency", "fork", "fuzz", "page_fault", "process", "thread")
+"""In the names of tests that start processes, which would take themselves for ARM's without an emulator, or threads."""
 GAP = 256
 """Bytes between copies of arrays, which keep their places within a line of the cache."""
 
@@ -234,8 +236,14 @@ def placed(arrays: list[Any]) -> Iterator[tuple[int, int, bool, int]]:
 _compile.Kernel.run = run
 _compile.Kernel.__call__ = run
 # What is compiled for other purposes would run by itself: NumPy copies instead, and no threads are asked for.
-_matrices.functions = lambda: None
+_matrices.are_known = lambda: False
 _threads.run = _threads._run_alone
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    kept = [item for item in items if not any(word in item.nodeid for word in OF_THIS_MACHINE)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
