@@ -155,7 +155,7 @@ def test_a_forked_child_does_not_write_into_its_parent():
     assert (array == 1).all()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "bool", "S3", "complex64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "bool", "S3", "S6", "f2,f4", "complex64"])
 @pytest.mark.parametrize("size", [SMALLEST + 1, SMALLEST + 64, 3 * SMALLEST])
 def test_zeros_are_zeros_in_memory_that_was_used_before(dtype, size):
     ops = NumpyOps()
@@ -165,6 +165,15 @@ def test_zeros_are_zeros_in_memory_that_was_used_before(dtype, size):
     array = ops.alloc((size,), dtype=dtype)
     assert array.dtype == dtype
     assert not array.view("uint8").any()
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+def test_objects_are_not_put_into_memory_that_was_used_before(zeros):
+    used = empty((8 * SMALLEST,), np.dtype("uint8"))
+    used.fill(255)
+    del used
+    array = NumpyOps().alloc((SMALLEST,), dtype=np.dtype(object), zeros=zeros)
+    assert array.tolist() == [0 if zeros else None] * SMALLEST
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")

@@ -83,3 +83,11 @@ def test_sizes_that_make_no_sense_are_refused(N, D, period):
 def test_another_place_that_does_not_fit_is_refused(out):
     with pytest.raises(ValueError, match=r"position_encode: out must be an array of floats \(3, 4\), got"):
         ops.position_encode(3, 4, out=out)
+
+
+@pytest.mark.parametrize("D", [4, 5])
+def test_a_place_that_is_read_only_is_refused(D):
+    out = np.zeros((3, D), "f")
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match=rf"position_encode: out: the array to overwrite, float32 \(3, {D}\), is read"):
+        ops.position_encode(3, D, out=out)

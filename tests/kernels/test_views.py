@@ -80,7 +80,7 @@ def test_what_does_not_add_up_is_left_to_the_caller(sizes):
     assert _views.parts(np.ones((7, 2)), np.array(sizes, "i8")) is None
 
 
-@pytest.mark.parametrize("sizes", [[1, -1, 2], [3, 0, 0], [0, 0, 2**62]])
+@pytest.mark.parametrize("sizes", [[1, -1, 2], [3, 0, 0], [0, 0, 2**62], [1, 1, 1, 1]])
 def test_what_there_is_no_room_for_is_left_to_the_caller(sizes):
     assert _views.beginnings(np.ones((3, 2)), np.array(sizes, "i8")) is None
 

@@ -57,7 +57,10 @@ class ArrayOps(OpsBase):
                 break
         named: Any = dtype
         kind = (COMMON.get(named) if type(named) is str else None) or np.dtype(dtype)
-        return self._zeros(sides, kind) if zeros else self._empty(sides, kind)
+        if zeros:
+            return self._zeros(sides, kind)
+        # Recycled memory holds no valid references.
+        return self.xp.empty(sides, kind) if kind.hasobject else self._empty(sides, kind)
 
     def alloc_f(self, shape: Shape, *, dtype: DTypesFloat | None = "float32", zeros: bool = True) -> Any:
         """`alloc` for floats."""

@@ -213,7 +213,7 @@ class EmbeddingOps(LengthOps):
 
         Columns 2k and 2k + 1 are the sine and the cosine of position / period ** (4k / D). If D is odd, the last column
         repeats the sine before it, as in Thinc. With `out` (N, D) the result is written there, in its precision.
-        ValueError for negative N or D, a period below 1 and an `out` of another shape or no floats.
+        ValueError for negative N or D, a period below 1 and an `out` of another shape, read-only or no floats.
         """
         N = check_integer("position_encode: N", N, 0)
         D = check_integer("position_encode: D", D, 0)
@@ -222,6 +222,8 @@ class EmbeddingOps(LengthOps):
         table: Floats2d = self._empty((N, D), "float32") if out is None else self._array("position_encode: out", out, 2)
         if out is not None and (table is not out or table.shape != (N, D) or table.dtype.kind != "f"):
             raise ValueError(f"position_encode: out must be an array of floats {(N, D)}, got {described(out)}")
+        if out is not None:
+            check_overwritable("position_encode: out", out)
         # Exponents, wavelengths and angles are rounded to the precision of the result, again as in Thinc: at position
         # 3000 that shows in the fourth decimal.
         xp, precision = self.xp, SINGLE if table.dtype.itemsize == 4 else DOUBLE

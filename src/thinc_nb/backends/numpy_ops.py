@@ -59,7 +59,8 @@ class NumpyOps(Ops):
             return _memory.large_zeros(shape, kind)
         array = _memory.POOL.lend(size, shape, kind)
         if _threads.num_threads > 1 and size % WORD.itemsize == 0:
-            arrays.clear.run(array.reshape(-1).view(WORD))
+            # By way of bytes: elements of 6 are no words.
+            arrays.clear.run(array.reshape(-1).view(BYTE).view(WORD))
         else:
             self._clear(array)
         return array

@@ -50,6 +50,9 @@ def _slices(functions: Any, made: int, x: int, sizes: Any, sides: int, room: int
     count, shape, strides = len(sizes), load(x + SHAPE), load(x + STRIDES)
     step, total = load(strides), 0
     limit = room if room != OTHER else load(shape)
+    # Other threads may have changed the list that the caller counted.
+    if room != OTHER and count > load(shape):
+        return OTHER
     for k in range(count):
         # Each for itself: a sum of larger ones may wrap around.
         if sizes[k] < 0 or sizes[k] > limit:
