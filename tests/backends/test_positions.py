@@ -91,3 +91,15 @@ def test_a_place_that_is_read_only_is_refused(D):
     out.flags.writeable = False
     with pytest.raises(ValueError, match=rf"position_encode: out: the array to overwrite, float32 \(3, {D}\), is read"):
         ops.position_encode(3, D, out=out)
+
+
+class Named(np.ndarray):
+    pass
+
+
+@pytest.mark.parametrize("D", [4, 5])
+@pytest.mark.parametrize("out", [np.zeros((3, 5), "f").view(Named), np.zeros((3, 5), ">f8"), np.zeros((5, 3), "f").T])
+def test_the_place_may_be_an_array_of_another_kind(out, D):
+    part = out[:, :D]
+    assert ops.position_encode(3, D, out=part) is part
+    np.testing.assert_allclose(part, ops.position_encode(3, D), rtol=1e-6)

@@ -219,11 +219,15 @@ class EmbeddingOps(LengthOps):
         D = check_integer("position_encode: D", D, 0)
         if not 1 <= period < math.inf:
             raise ValueError(f"position_encode: period must be at least 1, got {period}")
-        table: Floats2d = self._empty((N, D), "float32") if out is None else self._array("position_encode: out", out, 2)
-        if out is not None and (table is not out or table.shape != (N, D) or table.dtype.kind != "f"):
-            raise ValueError(f"position_encode: out must be an array of floats {(N, D)}, got {described(out)}")
         if out is not None:
+            if (
+                self._array("position_encode: out", out, 2).shape != (N, D)
+                or not is_xp_array(out)
+                or out.dtype.kind != "f"
+            ):
+                raise ValueError(f"position_encode: out must be an array of floats {(N, D)}, got {described(out)}")
             check_overwritable("position_encode: out", out)
+        table: Floats2d = self._empty((N, D), "float32") if out is None else out
         # Exponents, wavelengths and angles are rounded to the precision of the result, again as in Thinc: at position
         # 3000 that shows in the fourth decimal.
         xp, precision = self.xp, SINGLE if table.dtype.itemsize == 4 else DOUBLE
@@ -232,10 +236,11 @@ class EmbeddingOps(LengthOps):
         wavelengths = (float(int(period)) ** exponents).astype(table.dtype)
         angles = self._empty((N, len(pairs)), precision)
         xp.divide(xp.arange(N, dtype=table.dtype)[:, None], wavelengths, out=angles)
-        is_plain = 2 * len(pairs) == D and table.dtype is precision and table.flags.c_contiguous
-        both = table if is_plain else self._empty((N, 2 * len(pairs)), precision)
+        is_ready = type(table) is xp.ndarray and table.dtype is precision and table.flags.c_contiguous
+        is_whole = is_ready and 2 * len(pairs) == D
+        both = table if is_whole else self._empty((N, 2 * len(pairs)), precision)
         positions.sines_and_cosines.run(angles.ravel(), both.ravel())
-        if not is_plain:
+        if not is_whole:
             table[:, : 2 * len(pairs)] = both[:, :D]
         if D % 2:
             table[:, -1] = both[:, -2]
