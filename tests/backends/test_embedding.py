@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -141,6 +143,23 @@ def test_scatter_add_counts_negative_indices_from_the_end(index):
     with pytest.raises(IndexError, match=f"scatter_add: index {index} at position 1 is outside -4 to 3"):
         ops.scatter_add(table, np.array([2, index]), np.ones((2, 3), dtype="f"))
     np.testing.assert_array_equal(table[:, 0], [2, 0, 0, 2])
+
+
+@pytest.mark.parametrize("dtype", ["f", "i8"])
+@pytest.mark.parametrize("indices", [np.array([0, 2, 2]), np.array([True, False, True, True])])
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 3), (3, 1), (3, 3)])
+def test_values_and_masks_are_taken_as_numpy_takes_them(dtype, indices, shape):
+    table, values = np.arange(12).reshape(4, 3).astype(dtype), 1 + np.arange(9)[: math.prod(shape)].reshape(shape)
+    expected = table.copy()
+    np.add.at(expected, indices, values.astype(dtype))
+    ops.scatter_add(table, indices, values.astype(dtype))
+    np.testing.assert_array_equal(table, expected)
+
+
+@pytest.mark.parametrize("dtype", ["f", "i8"])
+def test_a_mask_of_other_rows_is_refused(dtype):
+    with pytest.raises(IndexError, match=r"scatter_add: table is \w+ \(4, 3\), but the mask is bool \(2,\)"):
+        ops.scatter_add(np.zeros((4, 3), dtype), np.array([True, False]), np.ones((2, 3), dtype))
 
 
 def test_values_that_do_not_fit_are_refused():

@@ -79,9 +79,14 @@ class EmbeddingOps(LengthOps):
     def scatter_add(self, table: Floats2d, indices: Ints1d, values: Floats2d) -> None:
         """table[indices[i]] += values[i], in place and in order. Any number of trailing dimensions.
 
-        Negative indices count from the end, as NumPy's do: -1 is the last row. IndexError for indices outside. A table
-        of integers takes integers. Values that are a part of the table are added as they were before.
+        Negative indices count from the end, as NumPy's do: -1 is the last row. IndexError for indices outside. A mask
+        (rows,) stands for the rows where it is true, and values may be fewer that broadcast. A table of integers takes
+        integers. Values that are a part of the table are added as they were before.
         """
+        if is_xp_array(indices) and indices.dtype.kind == "b":
+            if indices.shape != getattr(table, "shape", ())[:1]:
+                raise IndexError(f"scatter_add: table is {described(table)}, but the mask is {described(indices)}")
+            indices = indices.nonzero()[0]
         if is_xp_array(table) and table.dtype.kind in "iu":
             # The kernels, which are for real numbers, would not keep large ones exact.
             places = self._ints("scatter_add: indices", indices, dtype="int64")
@@ -96,11 +101,15 @@ class EmbeddingOps(LengthOps):
             raise ValueError(f"scatter_add: table must have rows, got {described(table)}")
         rows = counted_from_start("scatter_add", self._ints("scatter_add: indices", indices), len(table))
         added = self._unshared(self._reals("scatter_add: values", values), table)
-        if added.shape != (*rows.shape, *table.shape[1:]):
-            raise ValueError(
-                f"scatter_add: table is {described(table)} and indices are {described(indices)}, so values must be "
-                f"{(*rows.shape, *table.shape[1:])}, got {described(values)}"
-            )
+        shape = (*rows.shape, *table.shape[1:])
+        if added.shape != shape:
+            try:
+                added = self.xp.ascontiguousarray(self.xp.broadcast_to(added, shape))
+            except ValueError:
+                raise ValueError(
+                    f"scatter_add: table is {described(table)} and indices are {described(indices)}, so values must be "
+                    f"{shape}, got {described(values)}"
+                ) from None
         width = added.size // rows.size if rows.size else 0
         if width:
             target = self._reals("scatter_add: table", table)

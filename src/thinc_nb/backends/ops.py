@@ -88,5 +88,5 @@ def dsigmoid(Y: ArrayT) -> ArrayT:
 def dtanh(Y: ArrayT) -> ArrayT:
     """The derivative of tanh from its result: 1 - Y²."""
     y: Any = Y
-    result: ArrayT = 1.0 - y * y
+    result: ArrayT = 1 - y * y
     return result
