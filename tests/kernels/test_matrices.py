@@ -10,7 +10,7 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 
 from thinc_nb.backends import NumpyOps
-from thinc_nb.kernels import _matrices, _threads
+from thinc_nb.kernels import _matrices, _moves, _threads
 from thinc_nb.kernels._threads import get_num_threads
 from thinc_nb.types import Padded
 
@@ -186,6 +186,17 @@ def test_a_list_that_another_thread_changes_does_not_matter():
     finally:
         ended.set()
         thread.join()
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 32), (8, 130), (5000, 5000)])
+def test_a_long_array_among_short_ones_makes_no_parts_of_them(monkeypatch, count, most):
+    items, run = [], _moves.run
+    monkeypatch.setattr(_moves, "run", lambda loop, *args: (items.append(args[0]), run(loop, *args)))
+    arrays = [np.full((1, 4), k, "f4") for k in range(count)]
+    arrays[count // 2] = np.ones((_moves.PART * 2, 4), "f4")
+    flat = _matrices.concatenated(tuple(arrays), np.empty)
+    np.testing.assert_array_equal(flat, np.concatenate(arrays))
+    assert count <= items[0] <= most
 
 
 # --- padded ---------------------------------------------------------------------------------------------------------

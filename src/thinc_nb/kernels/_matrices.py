@@ -33,6 +33,8 @@ INT32, INT64, LOW = np.dtype("int32"), np.dtype("int64"), 0xFFFFFFFF
 OTHER = -1
 MOST = 2**31 - 1
 """Steps and sequences that a `Padded` counts."""
+MOST_EMPTY = 4
+"""How many parts there may be for each that is full, where one array is longer than others."""
 
 
 # --- what is known of arrays: where the rows of each begin, how many there are, and how many are before; in the
@@ -226,7 +228,10 @@ def concatenated(arrays: tuple[Any, ...], empty: Empty) -> Any:
     out = empty((rows, *first.shape[1:]), first.dtype)
     size = out.nbytes
     row_bytes = size // rows if rows else 0
-    parts = 1 if size <= _moves.PART else max(found.item(count, 1) * row_bytes // _moves.PART, 1)
+    parts = 1
+    if size > _moves.PART:
+        # So many for the longest, but not for each of many others that are short: empty parts take time too.
+        parts = max(min(found.item(count, 1) * row_bytes, MOST_EMPTY * size // count) // _moves.PART, 1)
     _moves.run(_moves.place, count * parts, id(out), found, row_bytes, 0, parts)
     return out
 
