@@ -384,6 +384,12 @@ def test_columns_are_repeated(shape, dtype):
     same(ops.tile(X.T, 2), np.tile(X.T, 2))
 
 
+@pytest.mark.parametrize(("width", "dtype"), [(1, "i1"), (1, "f4"), (2, "f4"), (4, "f8"), (1, "c16"), (32, "?")])
+def test_rows_of_few_bytes_are_repeated_by_numpy(width, dtype):
+    assert _matrices.repeated(np.ones((9000, width), dtype), 3, np.empty) is None
+    assert _matrices.repeated(np.ones((9000, 2 * width + 1), dtype), 3, np.empty).shape == (9000, 6 * width + 3)
+
+
 def test_sixteen_threads_move_at_once(threads):
     threads(3)
     given = [rows_of(np.random.default_rng(k).integers(0, 40, 30 + k), (96,), "f4") for k in range(16)]
