@@ -73,10 +73,16 @@ def test_sines_and_cosines_are_those_of_float64(D, dtype):
         np.testing.assert_array_equal(table, expected.astype(dtype))
 
 
-@pytest.mark.parametrize(("N", "D", "period"), [(-1, 4, 100), (3, -1, 100), (3, 4, 0)])
+@pytest.mark.parametrize(("N", "D", "period"), [(-1, 4, 100), (3, -1, 100), (3, 4, 0), (3, 4, 10**400)])
 def test_sizes_that_make_no_sense_are_refused(N, D, period):
     with pytest.raises(ValueError, match=r"position_encode: (N|D|period) must be at least"):
         ops.position_encode(N, D, period)
+
+
+@pytest.mark.parametrize("period", ["100", None, [100]])
+def test_a_period_that_is_no_number_is_refused(period):
+    with pytest.raises(TypeError, match=r"position_encode: period must be a number, got (a|None)"):
+        ops.position_encode(3, 4, period)
 
 
 @pytest.mark.parametrize("out", [np.zeros((2, 4), "f"), np.zeros((3, 4), "i")])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -226,8 +226,10 @@ class EmbeddingOps(LengthOps):
         """
         N = check_integer("position_encode: N", N, 0)
         D = check_integer("position_encode: D", D, 0)
-        if not 1 <= period < math.inf:
-            raise ValueError(f"position_encode: period must be at least 1, got {period}")
+        if not isinstance(period, (int, float, np.number)):
+            raise TypeError(f"position_encode: period must be a number, got {described(period)}")
+        if not 1 <= period <= sys.float_info.max:
+            raise ValueError(f"position_encode: period must be at least 1, and finite, got {period!s:.40}")
         if out is not None:
             if (
                 self._array("position_encode: out", out, 2).shape != (N, D)
