@@ -189,3 +189,12 @@ def test_a_padded_batch_that_contradicts_itself_is_refused(lengths, indices):
 def test_what_is_no_list_of_arrays_is_refused(call, message):
     with pytest.raises(TypeError, match=message):
         call()
+
+
+@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("dtype", ["f", ">f4", ">i8"])
+def test_what_is_taken_apart_is_a_view_whatever_its_byte_order(count, dtype):
+    X = np.ones((count, 3, 2), dtype)
+    for part in (*ops.unpad(X, [2] * count), *ops.unflatten(X, [1] * count)):
+        assert part.dtype is X.dtype
+        assert np.shares_memory(part, X)

@@ -123,7 +123,7 @@ class SequenceOps(OpsBase):
         """
         sizes = host_lengths("unflatten: lengths", lengths)
         pad = check_integer("unflatten: pad", pad, -(2**31))
-        rows: Any = self._array("unflatten: X", X, None)
+        rows = self._to_slice("unflatten: X", X)
         if rows.ndim == 0:
             raise ValueError(f"unflatten: X must have at least 1 dimension, got {described(rows)}")
         sequences: list[ArrayT] = []
@@ -187,7 +187,7 @@ class SequenceOps(OpsBase):
 
         ValueError if there are not k lengths from 0 to n.
         """
-        rows: Any = self._array("unpad: padded", padded, None)
+        rows = self._to_slice("unpad: padded", padded)
         if type(lengths) is list and len(lengths) >= MANY and rows.ndim >= 2 and len(lengths) == len(rows):
             made = self._beginnings(rows, lengths)
             if made is not None:
@@ -277,6 +277,10 @@ class SequenceOps(OpsBase):
             sequences[index] = rows[end : end + size]
             end += size
         return sequences
+
+    def _to_slice(self, what: str, X: Any) -> Any:
+        """X as an array, in its byte order, so that slices are views of it."""
+        return X if type(X) is self.xp.ndarray else self._array(what, X, None)
 
     def _beginnings(self, rows: Any, lengths: list[int]) -> list[Any] | None:
         """The rows of each sequence, in compiled code; None where there is something to convert, or to complain of."""
