@@ -27,7 +27,7 @@ def contract_error(
     verb = "expects" if what in ("X", "dY") else "promises"
     message = f"layer {model.name!r} {verb} {expected} {_KINDS[what]} {what}, got {described(value)}"
     if reason:
-        message += f": {reason if reason.startswith('item ') else f'it {reason}'}"
+        message += f": {reason if reason.startswith(('item ', 'field ')) else f'it {reason}'}"
     return ContractError(f"{message}\n  hint: {hint}" if hint else message)
 
 
