@@ -185,16 +185,23 @@ def rows_after(text: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
 
 
-def test_readme_rounds_what_was_measured() -> None:
+def ratios_by_model(heading: str, columns: slice) -> dict[str, list[list[float]]]:
+    """What a table of docs/performance.md says of each model's training, and of its prediction."""
     measured: dict[str, list[list[float]]] = {}
-    for model, _step, *cells in rows_after((ROOT / "docs/performance.md").read_text("utf-8"), "### Two threads"):
-        # Of Thinc, torch and torch.compile. The row of prediction has no name: it follows that of training.
+    for model, _step, *cells in rows_after((ROOT / "docs/performance.md").read_text("utf-8"), heading):
+        # The row of prediction has no name: it follows that of training.
         name = model or list(measured)[-1]
-        measured.setdefault(name, []).append([float(cell) for cell in cells[5:8]])
+        measured.setdefault(name, []).append([float(cell) for cell in cells[columns]])
+    return measured
+
+
+def test_readme_rounds_what_was_measured() -> None:
+    libraries = ratios_by_model("### Two threads", slice(5, 8))  # Thinc, torch, torch.compile.
+    jax = ratios_by_model("### Beside JAX", slice(2, 3))
     shown = rows_after((ROOT / "README.md").read_text("utf-8"), "ratios of their time to ours")
     assert len(shown) == 4
     for model, *cells in shown:
         begins = model.removesuffix(": train, predict").split(" on ")[0]
-        name = next(name for name in measured if name.startswith(begins))
-        for library, cell in enumerate(cells):
-            assert cell == ", ".join(f"{ratios[library]:.1f}" for ratios in measured[name]), f"{model}: {cell}"
+        name = next(name for name in libraries if name.startswith(begins))
+        steps = [ratios + further for ratios, further in zip(libraries[name], jax[name], strict=True)]
+        assert cells == [", ".join(f"{step:.1f}" for step in column) for column in zip(*steps, strict=True)], model
