@@ -27,7 +27,7 @@ INSTALL := $(BIN)/python $(PIP) --no-build-isolation
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-arm test-peer typecheck mypy mypy-oldest pyright stubtest lint format fuzz bench asv asv-sample bench-models docs clean
+.PHONY: help demo gpu-check test test-main test-cuda-sim test-all test-arm test-arm-sample test-peer typecheck mypy mypy-oldest pyright stubtest lint format fuzz bench asv asv-sample bench-models docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -130,6 +130,10 @@ test-all: $(VENV)/test.stamp
 
 test-arm: $(VENV)/arm.stamp
 	PYTHONPATH=tests $(BIN)/python -m pytest -p emulated_arm -m "not slow" $(ARM_TESTS)
+
+# What CI runs: most kernels, in a minute.
+test-arm-sample: override ARM_TESTS := tests/fusion tests/kernels/test_pairs.py
+test-arm-sample: test-arm
 
 test-peer: $(PEER)/peer.stamp
 	$(PEER)/bin/python -m pytest $(PYTEST_ARGS) -m "peer and not slow"
